@@ -1,0 +1,82 @@
+/*
+ * manifest.h: index, manifest and image configuration, as borrowed views of
+ * their JSON. Strict: digests, sizes, media types, counts; a document that could be
+ * read as both index and manifest is refused (CVE-2021-41190).
+ * Sources: OCI image-spec (manifest.md, image-index.md, config.md), docker schema 2.
+ */
+#ifndef IMAGE_MANIFEST_H
+#define IMAGE_MANIFEST_H
+
+#include "image/digest.h"
+#include "lib/json.h"
+#include "lib/limits.h"
+
+enum compression { COMPRESSION_NONE, COMPRESSION_GZIP, COMPRESSION_ZSTD };
+
+struct platform {
+	char	os[32], architecture[32], variant[16];	/* Go names; "" = not said */
+};
+/* Of the machine this runs on ("linux", "amd64", ""). */
+void platform_host(struct platform *);
+/* "linux/amd64" or "linux/arm/v7". -ERR_PARSE. */
+int platform_parse(struct span, struct platform *out, struct err *) must_check;
+
+struct descriptor {
+	char		media_type[128];
+	struct digest	digest;
+	uint64_t	size;
+	struct json_val	annotations;	/* absent or an object of strings */
+};
+
+struct layer {
+	struct descriptor	desc;
+	enum compression	compression;	/* of the plain blob, by media type */
+	bool			encrypted;	/* "+encrypted" */
+	bool			foreign;	/* nondistributable, docker foreign */
+};
+
+enum document_kind { DOCUMENT_MANIFEST, DOCUMENT_INDEX };
+
+/*
+ * Decides what the bytes are: by mediaType, Content-Type ("" if unknown) and shape; they must
+ * agree (media type parameters after ";" are ignored). Schema 1 is named in the error.
+ * -ERR_IMAGE.
+ */
+int document_kind(const struct json *, const char *content_type, enum document_kind *out, struct err *) must_check;
+
+struct manifest {
+	struct json		*doc;		/* owned; views point into it and into the text */
+	struct descriptor	 config;
+	struct layer		*layers;	/* owned array */
+	size_t			 nlayers;	/* 0..LIMIT_LAYERS */
+};
+/* text must outlive it. -ERR_IMAGE, -ERR_PARSE, -ERR_LIMIT, -ERR_UNSUPPORTED (unknown layer type, nydus … by name). */
+int manifest_parse(struct span text, const char *content_type, struct manifest *out, struct err *) must_check;
+void manifest_fini(struct manifest *);
+/* Value of a layer annotation, decoded and appended; -ERR_NOTFOUND when absent. */
+int manifest_annotation(const struct layer *, const char *key, struct buf *out, struct err *) must_check;
+
+/*
+ * Picks the entry for the platform (image.md 1.4: attestation entries skipped, variants
+ * by table, file order among equals). *nested tells that it is an index again.
+ * -ERR_IMAGE lists what is offered.
+ */
+int index_select(struct span text, const char *content_type, const struct platform *want,
+    struct descriptor *out, bool *nested, struct err *) must_check;
+
+struct image_config {
+	struct json	*doc;		/* owned */
+	struct platform	 platform;
+	struct digest	*diff_ids;	/* owned array, as many as the manifest has layers */
+	size_t		 ndiff_ids;
+	struct json_val	 config;	/* the "config" member (Entrypoint, Env, …); may be absent */
+};
+/*
+ * media_type: of the manifest's config descriptor (anything but an image configuration is
+ * -ERR_IMAGE: "not a container image"). Checks os/architecture against want and the number of diff_ids.
+ */
+int image_config_parse(struct span text, const char *media_type, const struct platform *want,
+    size_t nlayers, struct image_config *out, struct err *) must_check;
+void image_config_fini(struct image_config *);
+
+#endif

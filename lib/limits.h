@@ -1,0 +1,50 @@
+/*
+ * limits.h: every ceiling on foreign input, with its reason. A length from
+ * outside is compared with one of these before memory is taken for it.
+ */
+#ifndef LIB_LIMITS_H
+#define LIB_LIMITS_H
+
+#define KIB(n)			((size_t)(n) << 10)
+#define MIB(n)			((size_t)(n) << 20)
+
+/* Documents: what containers/image allows; larger ones are attacks. */
+#define LIMIT_MANIFEST		MIB(4)
+#define LIMIT_CONFIG		MIB(4)
+#define LIMIT_POLICY		MIB(4)
+#define LIMIT_AUTHFILE		MIB(1)
+#define LIMIT_TOKEN		MIB(1)
+#define LIMIT_ERROR_BODY	KIB(64)
+#define LIMIT_CA_BUNDLE		MIB(4)
+#define LIMIT_KEYS_FILE		KIB(256)	/* fits the secret arena twice */
+#define LIMIT_RESOURCES_FILE	MIB(16)
+#define LIMIT_RESOURCE		MIB(4)
+#define LIMIT_ANNOTATION	KIB(64)		/* an ocicrypt annotation, all recipients */
+#define LIMIT_PACKET		KIB(32)		/* one annotation packet */
+
+#define LIMIT_JSON_DEPTH	32
+#define LIMIT_INDEX_ENTRIES	1000
+#define LIMIT_INDEX_DEPTH	2
+#define LIMIT_LAYERS		512
+#define LIMIT_REFERENCE		512		/* name 255 + tag 128 + digest 135 */
+#define LIMIT_URI		1024
+
+/* tar: image.md and the kernel's own bounds. */
+#define LIMIT_PATH		4095		/* PATH_MAX without the NUL */
+#define LIMIT_PAX		MIB(1)		/* one extended header, one GNU long name */
+#define LIMIT_XATTR_VALUE	KIB(64)		/* XATTR_SIZE_MAX */
+#define LIMIT_XATTRS		KIB(64)		/* names and values of one entry */
+#define LIMIT_ENTRIES		16000000ULL	/* per layer */
+#define LIMIT_LAYER_BYTES	(1ULL << 40)	/* unpacked, per layer, unless set lower */
+
+/* HTTP */
+#define LIMIT_HEADER_BYTES	KIB(64)
+#define LIMIT_HEADERS		128
+#define LIMIT_REDIRECTS		5
+#define LIMIT_URL		KIB(8)
+
+/* Messages between our processes. */
+#define LIMIT_MSG		KIB(64)
+#define LIMIT_MSG_FDS		8
+
+#endif

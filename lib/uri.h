@@ -1,0 +1,36 @@
+/*
+ * uri.h: the names brokers use: resource URIs and aa_kbc_params.
+ * Sources: kbs:// form as in the CoCo KBS; kbc params as in the attestation agent.
+ */
+#ifndef LIB_URI_H
+#define LIB_URI_H
+
+#include "lib/buf.h"
+
+/*
+ * kbs[+plugin]://[host[:port]]/seg(/seg)*[?query]; 1–8 segments of
+ * [A-Za-z0-9_-][A-Za-z0-9_.-]*; plugin "resource" (the default) has three.
+ */
+struct kbs_uri {
+	char	host[262];	/* "" when none; with port */
+	char	plugin[32];	/* "resource" when none is named */
+	char	path[512];	/* segments joined by "/": the key of offline brokers */
+	char	query[256];	/* "" when none */
+};
+int kbs_uri_parse(struct span, struct kbs_uri *out, struct err *) must_check;
+
+/*
+ * A key id of an annotation packet: a kbs URI; also the historic forms
+ * "/repo/type/tag", "repo/type/tag", "addr/repo/type/tag" and
+ * "kbs:///kbs:///…"; *legacy tells when one of those was mapped.
+ */
+int kbs_uri_parse_kid(struct span, struct kbs_uri *out, bool *legacy, struct err *) must_check;
+
+/* "name::uri", split at the first "::"; the uri may be empty. -ERR_CONFIG. */
+struct kbc_params {
+	char	name[64];
+	char	uri[512];
+};
+int kbc_params_parse(struct span, struct kbc_params *out, struct err *) must_check;
+
+#endif
