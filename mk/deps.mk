@@ -1,0 +1,15 @@
+# The order in which the libraries are built; called by mk/deps.sh with WORK, SOURCES and EFFECTIVE.
+# One make for all, so that the job slots are shared: while OpenSSL compiles, the small ones configure.
+
+LIBRARIES := openssl libarchive curl nghttp2 c-ares libzstd zlib json-c libseccomp libisal
+
+all: $(LIBRARIES:%=$(WORK)/done/%)
+
+$(WORK)/done/curl: $(addprefix $(WORK)/done/,openssl nghttp2 c-ares)
+$(WORK)/done/libarchive: $(addprefix $(WORK)/done/,zlib libzstd)
+
+$(WORK)/done/%:
+	+@mk/build-lib.sh $* $(WORK) $(SOURCES) $(EFFECTIVE)
+	@touch $@
+
+.PHONY: all
