@@ -11,6 +11,7 @@
 /*
  * data is NULL while nothing was added. There is always a NUL behind the last
  * byte once data is set (not counted in len), so text can be passed on.
+ * len <= max, always.
  * A secret buffer lives in locked memory (lib/secret.h) and is wiped when it
  * grows, is reset or freed; the log refuses it.
  */
@@ -34,6 +35,9 @@ struct span {
 
 /*
  * All adders: 0, -ERR_LIMIT past max, -ERR_NOMEM. Nothing changes on failure.
+ * What is added must not lie in the buffer itself.
+ * buf_reserve gives `more` zeroed bytes at data + len, and the NUL behind
+ * them; the caller fills them from the front and then counts them in len.
  */
 int buf_reserve(struct buf *, size_t more, struct err *) must_check;
 int buf_add(struct buf *, const void *, size_t, struct err *) must_check;
@@ -47,7 +51,8 @@ int buf_add_be64(struct buf *, uint64_t, struct err *) must_check;
 
 void buf_reset(struct buf *);		/* len = 0, memory kept (wiped if secret) */
 void buf_free(struct buf *);		/* NULL and never-used are fine */
-void buf_move(struct buf *to, struct buf *from);  /* frees to; from becomes empty, keeps its max and kind */
+/* Frees to, which takes bytes, max and kind of from; that becomes empty, keeps its max and kind. */
+void buf_move(struct buf *to, struct buf *from);
 struct span buf_span(const struct buf *);
 const char *buf_str(const struct buf *);	/* "" when empty; may hold NULs inside */
 
@@ -63,7 +68,10 @@ bool span_u8(struct span *, uint8_t *out);
 bool span_be16(struct span *, uint16_t *out);
 bool span_be32(struct span *, uint32_t *out);
 bool span_be64(struct span *, uint64_t *out);
-/* Up to, without, and past the separator; the rest if there is none (then s->len = 0). false when s is empty. */
+/*
+ * Up to, without, and past the separator; the rest if there is none (then
+ * s->len = 0). false when s is empty: an empty last piece ("a/") is not given.
+ */
 bool span_split(struct span *, char sep, struct span *out);
 
 /* Decimal, no sign, no leading zeros but "0", no spaces, <= max. */

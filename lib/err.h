@@ -26,8 +26,9 @@ struct err {
 
 /*
  * Sets code and message and returns -code, so that `return err_set(e, …)` is
- * the usual form. Control characters and bytes that are not UTF-8 are written
- * as \xNN, a message too long is cut: the text may hold foreign words.
+ * the usual form. The text may hold foreign words: it goes through log_escape
+ * (lib/log.h), which also cuts it. The arguments may point into the message.
+ * ERR_NONE and codes unknown become BUG: a failure never returns 0.
  */
 int err_set(struct err *, enum err_code, const char *fmt, ...) printf_like(3, 4);
 
@@ -43,7 +44,7 @@ int err_sys_as(struct err *, enum err_code, const char *fmt, ...) printf_like(3,
 /* Puts "context: " before the message; keeps the code; returns -code. */
 int err_wrap(struct err *, const char *fmt, ...) printf_like(2, 3);
 
-/* Facts of err.def. An unknown code is treated as BUG. */
+/* Facts of err.def. An unknown code is treated as BUG; ERR_NONE is "NONE", 0, "OK". */
 const char *err_name(enum err_code);
 int err_exit_status(enum err_code);
 const char *err_rpc_status(enum err_code);

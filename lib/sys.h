@@ -24,7 +24,6 @@ struct sys_ops {
 	int	(*connect)(int, const struct sockaddr *, socklen_t);
 	ssize_t	(*sendmsg)(int, const struct msghdr *, int);
 	ssize_t	(*recvmsg)(int, struct msghdr *, int);
-	/* fork + execveat(image, "", argv, empty environment); child keeps fds[0..n) as 3.. and 0..2 */
 	pid_t	(*spawn)(int image, char *const argv[], const int *fds, size_t nfds, unsigned flags);
 };
 
@@ -36,18 +35,36 @@ enum {
 	SYS_SPAWN_DIE_WITH_PARENT = 1,	/* PR_SET_PDEATHSIG = SIGKILL */
 };
 
-/* Thin wrappers; read and write repeat on EINTR. */
+/* Entries in a spawn's list of descriptors; more is EINVAL. */
+#define SYS_SPAWN_FDS	16
+
+/* Thin wrappers; read, write, sendmsg and recvmsg repeat on EINTR. */
 int64_t sys_now_ms(void);
 int64_t sys_wall_s(void);
 int sys_random(void *, size_t) must_check;
 void *sys_alloc(size_t) must_check;		/* zeroed */
-void *sys_realloc(void *, size_t) must_check;
-void sys_free(void *);
+void *sys_realloc(void *, size_t) must_check;	/* never frees: size 0 counts as 1 */
+void sys_free(void *);				/* NULL is fine */
 int sys_openat(int dir, const char *, int flags, mode_t);
 int sys_openat2(int dir, const char *, int flags, mode_t, uint64_t resolve);	/* EAGAIN retried (8 times) */
 ssize_t sys_read(int, void *, size_t) must_check;
 ssize_t sys_write(int, const void *, size_t) must_check;
 int sys_write_all(int, const void *, size_t) must_check;	/* 0 or -1 with errno; blocking descriptors */
 int sys_renameat2(int, const char *, int, const char *, unsigned flags) must_check;
+int sys_connect(int, const struct sockaddr *, socklen_t) must_check;
+ssize_t sys_sendmsg(int, const struct msghdr *, int) must_check;
+ssize_t sys_recvmsg(int, struct msghdr *, int) must_check;
+
+/*
+ * Starts the program that `image` has open, with an empty environment, no
+ * signal blocked or ignored, and exactly these descriptors: fds[0..nfds) as
+ * 0, 1, 2, 3, … An entry of -1 leaves its number closed, except that 0 to 2
+ * are never closed (the next file opened would be taken for standard output):
+ * there, and where nfds < 3, stands a pipe's read end without a writer, which
+ * reads as the end of a file and answers EBADF to a write, without a signal.
+ * Entries may repeat. Needs no /proc. The pid, or -1 with errno; what fails
+ * after the fork ends the child with status 127.
+ */
+pid_t sys_spawn(int image, char *const argv[], const int *fds, size_t nfds, unsigned flags) must_check;
 
 #endif
