@@ -1,14 +1,16 @@
 #!/bin/sh
 # Builds one library as a static archive with musl. Called by mk/deps.mk.
 # usage: build-lib.sh PACKAGE WORK SOURCES EFFECTIVE-LOCK
+#        build-lib.sh tools WORK           makes the compiler wrapper and the links to kernel headers
 # The result goes to WORK/stage/cacao; configured with the prefix /cacao, so that no path of the build
 # gets into it. Every step stops the script when it fails; the log is WORK/log/PACKAGE.log.
+# shellcheck source=mk/common.sh
 . "$(dirname "$0")/common.sh"
 
 package=$1
 work=$2
-sources=$3
-lock=$4
+sources=${3-}
+lock=${4-}
 prefix=/cacao
 stage=$work/stage
 P=$stage$prefix
@@ -153,9 +155,29 @@ run() {
 	mkdir -p "$work/src"
 	# --no-check skips the uploader's signature only: apt and the lock have vouched for the files.
 	dpkg-source --no-check --no-copy -x "$sources/$dsc" "$work/src/$package"
-	cd "$work/src/$package"
+	cd "$work/src/$package" || die "cannot unpack"
 	"build_$(printf '%s' "$package" | tr -c 'a-z0-9' '_')"
 }
+
+tools() {
+	# musl-gcc sees no kernel headers; all of /usr/include would mix two C libraries.
+	mkdir -p "$work/bin" "$P/kernel"
+	ln -sfn /usr/include/linux "$P/kernel/linux"
+	ln -sfn /usr/include/asm-generic "$P/kernel/asm-generic"
+	ln -sfn "/usr/include/$(gcc -print-multiarch)/asm" "$P/kernel/asm"
+	# The flags with paths of the build are in this wrapper, so that no library records them.
+	cat >"$work/bin/cacao-cc" <<-END
+		#!/bin/sh
+		exec musl-gcc "\$@" -idirafter '$P/kernel' \\
+			-ffile-prefix-map='$work/src'=/usr/src -ffile-prefix-map='$stage'=
+	END
+	chmod +x "$work/bin/cacao-cc"
+}
+
+if [ "$package" = tools ]; then
+	tools
+	exit 0
+fi
 
 # In a shell of its own, not as a condition: set -e holds inside of it.
 mkdir -p "$work/log"

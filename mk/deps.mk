@@ -8,6 +8,12 @@ all: $(LIBRARIES:%=$(WORK)/done/%)
 $(WORK)/done/curl: $(addprefix $(WORK)/done/,openssl nghttp2 c-ares)
 $(WORK)/done/libarchive: $(addprefix $(WORK)/done/,zlib libzstd)
 
+$(LIBRARIES:%=$(WORK)/done/%): $(WORK)/done/tools
+
+$(WORK)/done/tools:
+	@mk/build-lib.sh tools $(WORK)
+	@touch $@
+
 $(WORK)/done/%:
 	+@mk/build-lib.sh $* $(WORK) $(SOURCES) $(EFFECTIVE)
 	@touch $@

@@ -3,6 +3,7 @@
 # The prefix is named by a hash over the lock, the recipes and the compilers; it is built once, kept in
 # CACAO_DEPS_CACHE (default: the user's cache folder) if that can be written, and taken from there by
 # other clones. Nothing of that is required: without it the sources are fetched and built.
+# shellcheck source=mk/common.sh
 . "$(dirname "$0")/common.sh"
 
 if [ -n "${CACAO_DEPS_CACHE-}" ]; then
@@ -13,11 +14,11 @@ fi
 deps=$top/build/deps
 mkdir -p "$deps"
 
-# hash LOCKFILE
+# hash LOCKFILE: everything that decides what the archives contain
 hash() {
 	{
 		grep -v '^#' "$1" | awk 'NF'
-		cat mk/build-lib.sh mk/deps.mk mk/deps.sh
+		cat mk/build-lib.sh mk/deps.mk
 		gcc --version | head -n 1
 		ld --version | head -n 1
 		nasm --version
@@ -67,17 +68,7 @@ if have "$id"; then exit 0; fi
 
 work=$deps/work
 rm -rf "$work"
-mkdir -p "$work/bin" "$work/include" "$work/done"
-# musl-gcc sees no kernel headers; all of /usr/include would mix two C libraries.
-multi=$(gcc -print-multiarch)
-ln -s /usr/include/linux /usr/include/asm-generic "$work/include/"
-ln -s "/usr/include/$multi/asm" "$work/include/asm"
-# The flags with paths of the build are in this wrapper, so that no library records them.
-cat >"$work/bin/cacao-cc" <<END
-#!/bin/sh
-exec musl-gcc "\$@" -idirafter '$work/include' -ffile-prefix-map='$work/src'=/usr/src -ffile-prefix-map='$work/stage'=
-END
-chmod +x "$work/bin/cacao-cc"
+mkdir -p "$work/done"
 
 say "building the static libraries ($id); logs in build/deps/work/log"
 start=$(date +%s)

@@ -3,7 +3,9 @@
 # usage: fetch-sources.sh RESULT      RESULT receives the lines of the versions really used.
 # With every file in the cache no network is used. A version that the archive no longer has is replaced
 # by the newest of the same upstream series, with a warning and a line in RESULT that differs.
+# shellcheck source=mk/common.sh
 . "$(dirname "$0")/common.sh"
+# shellcheck source=mk/apt-private.sh
 . "$top/mk/apt-private.sh"
 
 result=$1

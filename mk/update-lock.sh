@@ -1,7 +1,9 @@
 #!/bin/sh
 # Renews mk/sources.lock: for every package named in it, the newest version of the archive of this
 # Debian release. A new library is added by a line with its source package name alone.
+# shellcheck source=mk/common.sh
 . "$(dirname "$0")/common.sh"
+# shellcheck source=mk/apt-private.sh
 . "$top/mk/apt-private.sh"
 
 lock=$top/mk/sources.lock
