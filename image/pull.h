@@ -1,0 +1,55 @@
+/*
+ * pull.h: one pull in order: reference → policy → manifest → platform → configuration →
+ * keys → layers, each checked against what was promised before → runtime configuration. What touches the
+ * world is in struct image_env: the caller decides, tests supply fakes.
+ */
+#ifndef IMAGE_PULL_H
+#define IMAGE_PULL_H
+
+#include "image/manifest.h"
+#include "image/reference.h"
+
+/* A document as it arrived. body.max is its limit, set by whoever asks. */
+struct document {
+	struct buf	body;
+	char		content_type[128];	/* "" when not known */
+	char		content_digest[140];	/* Docker-Content-Digest; "" when not sent */
+};
+
+struct layer_plan {
+	size_t			 number;	/* 0-based, bottom first */
+	const struct layer	*layer;
+	const struct digest	*diff_id;
+};
+
+struct image_env {
+	/* A manifest or index by tag or digest text. */
+	int	(*manifest)(void *, const struct image_ref *, const char *wanted, struct document *out, struct err *);
+	/* A small blob; nothing of it has been checked. */
+	int	(*blob)(void *, const struct image_ref *, const struct digest *, struct document *out, struct err *);
+	/* Asks for a layer's key; it stays where keys are, known by the layer's number. */
+	int	(*unwrap)(void *, size_t number, struct span annotations, struct err *);
+	/* Fetches, checks, decrypts and unpacks one layer onto the root: 0 only when every check has passed. */
+	int	(*layer)(void *, const struct image_ref *, const struct layer_plan *, struct err *);
+	/* The rootfs is complete: writes the runtime configuration. */
+	int	(*bundle)(void *, const struct image_config *, struct err *);
+	void	*arg;
+};
+
+struct pull_request {
+	struct image_ref	ref;
+	struct platform		platform;
+	struct span		policy;		/* text of policy.json; empty: there is none */
+	bool			allow_mixed;	/* plain and encrypted layers in one image */
+};
+
+struct pull_result {
+	struct digest	manifest;	/* of the manifest that was unpacked */
+	struct digest	index;		/* through which it was chosen; text "" when none */
+	size_t		layers, encrypted;
+};
+
+/* The message of an error begins with the stage: "policy: …", "manifest: …", "layer 2 of 5 (sha256:…): …". */
+int pull_image(const struct pull_request *, const struct image_env *, struct pull_result *out, struct err *) must_check;
+
+#endif
