@@ -27,16 +27,18 @@ struct stream {
 	const struct stream_ops	*ops;
 	struct stream		*from;	/* the stage below, not owned; NULL for a source */
 	void			*state;
-	bool			 ended;	/* read gave 0 */
+	bool			 ended;		/* read gave 0 */
+	enum err_code		 failed;	/* what read gave; ERR_NONE: nothing failed */
 };
 
-/* Pulls; sets ended. After -err or the end nothing more is asked of ops->read. */
+/* Pulls; sets ended. After -err or the end nothing more is asked of ops->read; n is not 0. */
 ssize_t stream_read(struct stream *, void *, size_t, struct err *) must_check;
 /* Reads until n bytes are there or the end: count or -err. */
 ssize_t stream_read_full(struct stream *, void *, size_t, struct err *) must_check;
 /*
- * Drains what is left of every stage, from the source up, then asks finish of each from the
- * source up; the first error counts. To be called when the top has ended.
+ * Drains what is left of every stage, from the top down so that each byte passes all that must
+ * see it, then asks finish of each from the source up; the first error on the way up counts (a
+ * failure while draining at the place of its stage). To be called when the top has ended.
  */
 int stream_finish(struct stream *top, struct err *) must_check;
 /* Closes the top and all below. */
