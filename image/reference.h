@@ -23,8 +23,10 @@ struct image_ref {
 
 /*
  * "docker://NAME", "oci:DIR[:TAG]", or a bare NAME (as kata-agent sends it).
- * -ERR_PARSE with what is wrong; -ERR_UNSUPPORTED for other known transports.
- * Limits: LIMIT_REFERENCE for names.
+ * -ERR_PARSE with what is wrong; -ERR_UNSUPPORTED for other known transports;
+ * -ERR_LIMIT for names longer than LIMIT_REFERENCE. DIR must not hold a colon: the
+ * rest would be taken for a tag by others. The name "oci:x" is such a DIR; the image
+ * called oci on docker.io is "docker://oci:x".
  */
 int image_ref_parse(struct span, struct image_ref *out, struct err *) must_check;
 /* Only the docker grammar, without transport. */
@@ -39,5 +41,12 @@ const char *image_ref_wanted(const struct image_ref *);
  * is dropped (image references with both are treated as by digest). out >= LIMIT_REFERENCE + 1.
  */
 void image_ref_format(const struct image_ref *, char *out, size_t size);
+
+/* Parts of the grammar, for policy scopes and realms. */
+bool image_ref_domain_ok(struct span);	/* host[:port] */
+bool image_ref_path_ok(struct span);	/* lower-case components joined by "/" */
+bool image_ref_tag_ok(struct span);
+/* Is the part before the first "/" a domain ("." or ":" in it, or "localhost")? */
+bool image_ref_is_domain(struct span first);
 
 #endif

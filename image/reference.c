@@ -1,0 +1,343 @@
+/*
+ * reference.c: names of images. Every byte of a name is matched by a class in
+ * the grammar below before it is copied, so what comes out can be put into a URL
+ * as it is. Grammar and normalisation are those of docker/reference.
+ */
+#include "lib/base.h"
+
+#include "image/reference.h"
+
+#define NAME_MAX_LEN	255	/* domain + "/" + path */
+#define TAG_MAX_LEN	128
+#define DEFAULT_DOMAIN	"docker.io"
+
+/* Transports of skopeo that cacao does not have. */
+static const char *const other_transports[] = {
+	"atomic", "containers-storage", "dir", "docker-archive", "docker-daemon",
+	"oci-archive", "ostree", "sif", "tarball",
+};
+
+static bool
+is_digit(uint8_t c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool
+is_lower(uint8_t c)
+{
+	return c >= 'a' && c <= 'z';
+}
+
+static bool
+is_alnum(uint8_t c)
+{
+	return is_digit(c) || is_lower(c) || (c >= 'A' && c <= 'Z');
+}
+
+static bool
+is_hex(uint8_t c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* Index of the first c, or the length when there is none. */
+static size_t
+find(struct span s, char c)
+{
+	size_t i = 0;
+
+	while (i < s.len && s.p[i] != (uint8_t)c)
+		i++;
+	return i;
+}
+
+static struct span
+head(struct span s, size_t n)
+{
+	return (struct span){ s.p, n };
+}
+
+static struct span
+tail(struct span s, size_t from)
+{
+	return (struct span){ s.p + from, s.len - from };
+}
+
+static bool
+label_ok(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (!is_alnum(s.p[i]) && s.p[i] != '-')
+			return false;
+	return s.len > 0 && s.p[0] != '-' && s.p[s.len - 1] != '-';
+}
+
+bool
+image_ref_domain_ok(struct span s)
+{
+	size_t colon = find(s, ':');
+	struct span host = head(s, colon);
+	uint64_t port;
+
+	if (colon < s.len && (!span_decimal(tail(s, colon + 1), 65535, &port) || port == 0))
+		return false;
+	for (;;) {
+		size_t dot = find(host, '.');
+
+		if (!label_ok(head(host, dot)))
+			return false;
+		if (dot == host.len)
+			return true;
+		host = tail(host, dot + 1);
+	}
+}
+
+/* Between two letters or digits: one ".", "_", "__", or any number of "-". */
+static bool
+separator_ok(struct span s)
+{
+	for (size_t i = 1; i < s.len; i++)
+		if (s.p[i] != s.p[0])
+			return false;
+	switch (s.p[0]) {
+	case '.':
+		return s.len == 1;
+	case '_':
+		return s.len <= 2;
+	default:
+		return s.p[0] == '-';
+	}
+}
+
+static bool
+component_ok(struct span s)
+{
+	size_t i = 0;
+
+	for (;;) {
+		size_t from = i;
+
+		while (i < s.len && (is_lower(s.p[i]) || is_digit(s.p[i])))
+			i++;
+		if (i == from)
+			return false;
+		if (i == s.len)
+			return true;
+		from = i;
+		while (i < s.len && !is_lower(s.p[i]) && !is_digit(s.p[i]))
+			i++;
+		if (!separator_ok((struct span){ s.p + from, i - from }))
+			return false;
+	}
+}
+
+bool
+image_ref_path_ok(struct span s)
+{
+	for (;;) {
+		size_t slash = find(s, '/');
+
+		if (!component_ok(head(s, slash)))
+			return false;
+		if (slash == s.len)
+			return true;
+		s = tail(s, slash + 1);
+	}
+}
+
+bool
+image_ref_tag_ok(struct span s)
+{
+	if (s.len == 0 || s.len > TAG_MAX_LEN || s.p[0] == '.' || s.p[0] == '-')
+		return false;
+	for (size_t i = 0; i < s.len; i++)
+		if (!is_alnum(s.p[i]) && s.p[i] != '_' && s.p[i] != '.' && s.p[i] != '-')
+			return false;
+	return true;
+}
+
+bool
+image_ref_is_domain(struct span s)
+{
+	return find(s, '.') < s.len || find(s, ':') < s.len || span_eq_str(s, "localhost");
+}
+
+static bool
+looks_like_id(struct span s)
+{
+	size_t i = 0;
+
+	while (i < s.len && is_hex(s.p[i]))
+		i++;
+	return s.len == 64 && i == s.len;
+}
+
+static int
+parse_error(struct err *e, struct span text, const char *why)
+{
+	return err_set(e, ERR_PARSE, "image name \"%.*s\": %s",
+	    (int)MIN(text.len, 200), (const char *)text.p, why);
+}
+
+/* Takes "@digest" off the end. */
+static int
+cut_digest(struct span *s, struct image_ref *r, struct err *e)
+{
+	size_t at = find(*s, '@');
+	int rc;
+
+	if (at == s->len)
+		return 0;
+	rc = digest_parse(tail(*s, at + 1), &r->digest, e);
+	if (rc < 0)
+		return err_wrap(e, "image name");
+	r->has_digest = true;
+	*s = head(*s, at);
+	return 0;
+}
+
+/* Takes ":tag" off the end: behind the last colon, if no "/" comes after it. */
+static int
+cut_tag(struct span *s, struct image_ref *r, struct err *e)
+{
+	size_t colon = s->len;
+
+	while (colon > 0 && s->p[colon - 1] != ':' && s->p[colon - 1] != '/')
+		colon--;
+	if (colon == 0 || s->p[colon - 1] == '/')
+		return 0;
+	if (!image_ref_tag_ok(tail(*s, colon)) ||
+	    !span_to_cstr(tail(*s, colon), r->tag, sizeof(r->tag)))
+		return parse_error(e, *s, "a tag is 1 to 128 of A-Z a-z 0-9 _ . - and does not "
+		    "begin with . or -");
+	*s = head(*s, colon - 1);
+	return 0;
+}
+
+static const char *
+path_complaint(struct span path)
+{
+	for (size_t i = 0; i < path.len; i++)
+		if (path.p[i] >= 'A' && path.p[i] <= 'Z')
+			return "the repository must be in lower case";
+	return "the repository must be a-z 0-9, with single . _ __ or - between, in parts "
+	    "joined by /";
+}
+
+/* What is left is domain and path: checks, completes and stores them. */
+static int
+set_name(struct span name, struct image_ref *r, struct err *e)
+{
+	struct span domain = span_str(DEFAULT_DOMAIN), path = name;
+	const char *prefix = "";
+	size_t slash = find(name, '/');
+
+	if (slash < name.len && image_ref_is_domain(head(name, slash))) {
+		domain = head(name, slash);
+		path = tail(name, slash + 1);
+	}
+	if (span_eq_str(domain, "index.docker.io"))
+		domain = span_str(DEFAULT_DOMAIN);
+	if (span_eq_str(domain, DEFAULT_DOMAIN) && find(path, '/') == path.len)
+		prefix = "library/";
+	if (!image_ref_domain_ok(domain))
+		return parse_error(e, name, "the part before the first / is not a host[:port]");
+	if (!image_ref_path_ok(path))
+		return parse_error(e, name, path_complaint(path));
+	if (domain.len + 1 + strlen(prefix) + path.len > NAME_MAX_LEN)
+		return parse_error(e, name, "longer than 255 characters");
+	snprintf(r->domain, sizeof(r->domain), "%.*s", (int)domain.len, (const char *)domain.p);
+	snprintf(r->path, sizeof(r->path), "%s%.*s", prefix, (int)path.len,
+	    (const char *)path.p);
+	return 0;
+}
+
+int
+image_ref_parse_docker(struct span text, struct image_ref *out, struct err *e)
+{
+	struct image_ref r = { .transport = TRANSPORT_DOCKER };
+	struct span rest = text;
+	int rc;
+
+	if (text.len == 0)
+		return err_set(e, ERR_PARSE, "the image name is empty");
+	if (text.len > LIMIT_REFERENCE)
+		return err_set(e, ERR_LIMIT, "image name of %zu bytes", text.len);
+	if (looks_like_id(text))
+		return parse_error(e, text, "an image id is no name");
+	rc = cut_digest(&rest, &r, e);
+	if (rc == 0)
+		rc = cut_tag(&rest, &r, e);
+	if (rc == 0)
+		rc = set_name(rest, &r, e);
+	if (rc < 0)
+		return rc;
+	if (r.tag[0] == '\0' && !r.has_digest)
+		snprintf(r.tag, sizeof(r.tag), "latest");
+	*out = r;
+	return 0;
+}
+
+/* Like containers/image: the first colon ends the directory, which may hold none itself. */
+static int
+parse_oci(struct span text, struct image_ref *out, struct err *e)
+{
+	struct image_ref r = { .transport = TRANSPORT_OCI };
+	size_t colon = find(text, ':');
+	struct span tag = tail(text, MIN(colon + 1, text.len));
+
+	if (colon == 0)
+		return err_set(e, ERR_PARSE, "oci: no directory is named");
+	if (!span_to_cstr(head(text, colon), r.dir, sizeof(r.dir)))
+		return err_set(e, ERR_PARSE, "oci: the directory's name is too long or holds a NUL");
+	if (tag.len > 0 && (!image_ref_tag_ok(tag) || !span_to_cstr(tag, r.tag, sizeof(r.tag))))
+		return err_set(e, ERR_PARSE, "oci:%s: \"%.*s\" is not a tag", r.dir,
+		    (int)MIN(tag.len, 150), (const char *)tag.p);
+	*out = r;
+	return 0;
+}
+
+int
+image_ref_parse(struct span text, struct image_ref *out, struct err *e)
+{
+	size_t colon = find(text, ':');
+	struct span rest, scheme = head(text, colon);
+
+	if (text.len == 0)
+		return err_set(e, ERR_PARSE, "the image name is empty");
+	if (span_starts(text, "docker://"))
+		return image_ref_parse_docker(tail(text, strlen("docker://")), out, e);
+	if (span_starts(text, "oci:"))
+		return parse_oci(tail(text, strlen("oci:")), out, e);
+	rest = tail(text, colon);
+	for (size_t i = 0; i < ARRAY_LEN(other_transports); i++)
+		if (rest.len > 0 && span_eq_str(scheme, other_transports[i]))
+			return err_set(e, ERR_UNSUPPORTED, "the transport %s: is not supported; "
+			    "there are docker:// and oci:", other_transports[i]);
+	if (span_starts(rest, "://"))
+		return parse_error(e, text, "no scheme goes in front of an image name, but docker://");
+	return image_ref_parse_docker(text, out, e);
+}
+
+const char *
+image_ref_host(const struct image_ref *r)
+{
+	return strcmp(r->domain, DEFAULT_DOMAIN) == 0 ? "registry-1.docker.io" : r->domain;
+}
+
+const char *
+image_ref_wanted(const struct image_ref *r)
+{
+	return r->has_digest ? r->digest.text : r->tag;
+}
+
+void
+image_ref_format(const struct image_ref *r, char *out, size_t size)
+{
+	if (r->transport == TRANSPORT_OCI)
+		snprintf(out, size, "oci:%s%s%s", r->dir, r->tag[0] != '\0' ? ":" : "", r->tag);
+	else
+		snprintf(out, size, "%s/%s%s%s", r->domain, r->path, r->has_digest ? "@" : ":",
+		    image_ref_wanted(r));
+}
