@@ -18,8 +18,9 @@ HDRS := $(wildcard $(FLOORS:%=%/*.h))
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_LIB := $(wildcard tests/lib/*.c)
-E2E := $(wildcard tests/e2e/*.sh)
-BOOT := $(wildcard tests/boot/*.sh)
+# Scenarios are the executable files; helpers that they read are not executable.
+E2E := $(sort $(shell find tests/e2e -maxdepth 1 -name '*.sh' -perm -u+x 2>/dev/null))
+BOOT := $(sort $(shell find tests/boot -maxdepth 1 -name '*.sh' -perm -u+x 2>/dev/null))
 # The names by which callers start the one program.
 NAMES := aa-cli aa-keyprovider confidential-data-hub api-server-rest
 

@@ -15,10 +15,13 @@ $(cat build/deps/current/versions)"
 	[ "$(locked)" != "$(cat build/deps/current/versions)" ] || exact=1
 	;;
 *)
-	list=$(dpkg-query -W -f '${source:Package} ${source:Version}\n' libc6-dev $(sed -n \
-		'/^# --- libraries/,/^# --- running/s/^\([a-z][^ \t]*-dev\).*/\1/p' mk/packages) | sort -u)
+	dev=$(sed -n '/^# --- libraries/,/^# --- running/s/^\([a-z][^ \t]*-dev\).*/\1/p' mk/packages)
+	# shellcheck disable=SC2086 # a list of words
+	list=$(dpkg-query -W -f '${source:Package} ${source:Version}\n' libc6-dev $dev | sort -u)
 	;;
 esac
+entries=$(say "$list" | awk 'NF == 2 { lines[++n] = "\tX(\"" $1 "\", \"" $2 "\")" }
+	END { for (i = 1; i <= n; i++) print lines[i] (i < n ? " \\" : "") }')
 cat <<END
 /* Made by mk/versions.sh: the source packages this build is made of. */
 #ifndef GEN_VERSIONS_H
@@ -30,8 +33,7 @@ cat <<END
 #define CACAO_COMPILER "$(gcc --version | head -n 1 | tr -d '\\"')"
 /* X(source package, version) for each */
 #define CACAO_SOURCES(X) \\
-$(say "$list" | awk 'NF == 2 { lines[++n] = "\tX(\"" $1 "\", \"" $2 "\")" }
-	END { for (i = 1; i <= n; i++) print lines[i] (i < n ? " \\" : "") }')
+$entries
 
 #endif
 END
