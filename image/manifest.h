@@ -3,6 +3,7 @@
  * their JSON. Strict: digests, sizes, media types, counts; a document that could be
  * read as both index and manifest is refused (CVE-2021-41190).
  * Sources: OCI image-spec (manifest.md, image-index.md, config.md), docker schema 2.
+ * manifest.c, index.c, config.c, platform.c
  */
 #ifndef IMAGE_MANIFEST_H
 #define IMAGE_MANIFEST_H
@@ -20,6 +21,12 @@ struct platform {
 void platform_host(struct platform *);
 /* "linux/amd64" or "linux/arm/v7". -ERR_PARSE. */
 int platform_parse(struct span, struct platform *out, struct err *) must_check;
+/* From the members os, architecture, variant of an object; the first two must be there. -ERR_PARSE. */
+int platform_from_json(struct json_val, const char *what, struct platform *out, struct err *) must_check;
+/* How well an offer serves the wish: 0 best, rising; -1 not at all. */
+int platform_rank(const struct platform *offer, const struct platform *want);
+#define PLATFORM_TEXT	80
+void platform_format(const struct platform *, char out[PLATFORM_TEXT]);
 
 struct descriptor {
 	char		media_type[128];
@@ -27,6 +34,9 @@ struct descriptor {
 	uint64_t	size;
 	struct json_val	annotations;	/* absent or an object of strings */
 };
+
+/* -ERR_PARSE; what names it in the message. */
+int descriptor_parse(struct json_val, const char *what, struct descriptor *out, struct err *) must_check;
 
 struct layer {
 	struct descriptor	desc;
@@ -50,7 +60,7 @@ struct manifest {
 	struct layer		*layers;	/* owned array */
 	size_t			 nlayers;	/* 0..LIMIT_LAYERS */
 };
-/* text must outlive it. -ERR_IMAGE, -ERR_PARSE, -ERR_LIMIT, -ERR_UNSUPPORTED (unknown layer type, nydus … by name). */
+/* text must outlive it. -ERR_IMAGE, -ERR_LIMIT, -ERR_UNSUPPORTED (unknown layer type, nydus … by name). */
 int manifest_parse(struct span text, const char *content_type, struct manifest *out, struct err *) must_check;
 void manifest_fini(struct manifest *);
 /* Value of a layer annotation, decoded and appended; -ERR_NOTFOUND when absent. */
@@ -59,10 +69,13 @@ int manifest_annotation(const struct layer *, const char *key, struct buf *out, 
 /*
  * Picks the entry for the platform (image.md 1.4: attestation entries skipped, variants
  * by table, file order among equals). *nested tells that it is an index again.
- * -ERR_IMAGE lists what is offered.
+ * -ERR_IMAGE lists what is offered, -ERR_LIMIT.
  */
 int index_select(struct span text, const char *content_type, const struct platform *want,
     struct descriptor *out, bool *nested, struct err *) must_check;
+
+/* A configuration of an image, or -ERR_IMAGE "not a container image". */
+int image_config_type(const char *media_type, struct err *) must_check;
 
 struct image_config {
 	struct json	*doc;		/* owned */
@@ -72,8 +85,9 @@ struct image_config {
 	struct json_val	 config;	/* the "config" member (Entrypoint, Env, …); may be absent */
 };
 /*
- * media_type: of the manifest's config descriptor (anything but an image configuration is
- * -ERR_IMAGE: "not a container image"). Checks os/architecture against want and the number of diff_ids.
+ * media_type: of the manifest's config descriptor, as image_config_type() wants it. os must be
+ * linux; checks os/architecture against want and the number of diff_ids. text must outlive it.
+ * -ERR_IMAGE, -ERR_LIMIT.
  */
 int image_config_parse(struct span text, const char *media_type, const struct platform *want,
     size_t nlayers, struct image_config *out, struct err *) must_check;
