@@ -1,0 +1,377 @@
+/*
+ * key.c: the role with the keys: the broker module, resources, wrapping and unwrapping.
+ * It has no network socket and reads no image bytes; a layer's key leaves only on
+ * the socket that the monitor links to that layer's crypt process.
+ */
+#include "lib/base.h"
+
+#include "agent/roles.h"
+
+#include <poll.h>
+
+#include "image/ocicrypt.h"
+#include "kbc/kbc.h"
+#include "keyprovider/packet.h"
+#include "lib/codec.h"
+#include "lib/fs.h"
+#include "lib/secret.h"
+#include "lib/sys.h"
+
+struct layer_key {
+	bool			used;
+	struct ocicrypt_private	private;
+};
+
+struct keyring {
+	char			 params_text[600];
+	struct kbc_params	 params;
+	struct kbc_env		 env;
+	struct kbc		 kbc;
+	bool			 open;
+	int			 files[ROLE_MAX_FILES];
+	struct layer_key	*keys;		/* LIMIT_LAYERS in secret memory */
+};
+
+#define KEYS_SIZE	(LIMIT_LAYERS * sizeof(struct layer_key))
+
+static int
+prepare(unused struct sandbox_path paths[ROLE_MAX_PATHS], struct err *e)
+{
+	return crypto_init(e);
+}
+
+static int
+read_file(void *arg, size_t n, struct buf *out, struct err *e)
+{
+	struct keyring *k = arg;
+
+	if (n >= ROLE_MAX_FILES || k->files[n] < 0)
+		return err_set(e, ERR_NOTFOUND, "no such file");
+	return fs_read_fd(k->files[n], "broker file", out, e);
+}
+
+/* The broker is opened at the first request, so that its fault is that request's answer. */
+static int
+need_kbc(struct keyring *k, struct err *e)
+{
+	int rc;
+
+	if (k->open)
+		return 0;
+	if (k->params_text[0] == '\0')
+		return err_set(e, ERR_CONFIG, "no key broker is configured (--aa-kbc-params NAME::URI)");
+	rc = kbc_params_parse(span_str(k->params_text), &k->params, e);
+	if (rc == 0)
+		rc = kbc_open(&k->params, &k->env, &k->kbc, e);
+	k->open = rc == 0;
+	return rc < 0 ? err_wrap(e, "%s", k->params.name) : 0;
+}
+
+/* One annotation value: packet → key encryption key → private options. */
+static int
+unwrap_one(struct keyring *k, struct span base64, struct ocicrypt_private *out, struct err *e)
+{
+	autobuf text = BUF(LIMIT_PACKET);
+	autobuf kek = BUF_SECRET(64);
+	autobuf plain = BUF_SECRET(KIB(8));
+	struct packet p;
+	int rc;
+
+	rc = base64_decode(base64, &text, e);
+	if (rc < 0)
+		return err_wrap(e, "annotation");
+	rc = packet_parse(buf_span(&text), &p, e);
+	if (rc < 0)
+		return err_wrap(e, "annotation packet");
+	if (p.legacy_kid)
+		log_info("key id of an old form taken as kbs:///%s", p.kid.path);
+	rc = kbc_get_key(&k->kbc, &p.kid, &kek, e);
+	if (rc == 0)
+		rc = packet_unwrap(&p, buf_span(&kek), &plain, e);
+	if (rc == 0)
+		rc = ocicrypt_private_parse(buf_span(&plain), out, e);
+	if (rc < 0)
+		err_wrap(e, "kbs:///%s", p.kid.path);
+	packet_fini(&p);
+	return rc;
+}
+
+/* Several recipients: the first that opens counts; if none does, the first one's fault is told. */
+static int
+unwrap(struct keyring *k, uint32_t layer, struct span annotations, struct err *e)
+{
+	struct span one;
+	struct err first = { 0 };
+
+	if (layer >= LIMIT_LAYERS)
+		return err_set(e, ERR_PROTO, "layer %u", layer);
+	while (span_split(&annotations, ',', &one)) {
+		struct err here = { 0 };
+
+		if (unwrap_one(k, one, &k->keys[layer].private, &here) == 0) {
+			k->keys[layer].used = true;
+			return 0;
+		}
+		if (first.code == ERR_NONE)
+			first = here;
+	}
+	*e = first;
+	return first.code == ERR_NONE ?
+	    err_set(e, ERR_IMAGE, "no wrapped key") : -(int)first.code;
+}
+
+static int
+answer_unwrap(struct keyring *k, const struct msg *m, struct err *e)
+{
+	struct msg_reader r = msg_reader(m);
+	struct err failed = { 0 };
+	uint32_t layer = msg_get_u32(&r);
+	struct span annotations = msg_get_bytes(&r, LIMIT_ANNOTATION);
+	int rc;
+
+	if (!msg_get_end(&r))
+		return err_set(e, ERR_PROTO, "request that cannot be read");
+	rc = need_kbc(k, &failed);
+	if (rc == 0)
+		rc = unwrap(k, layer, annotations, &failed);
+	return role_answer(KEY_FD_PULL, M_UNWRAP_DONE, m->id, rc < 0 ? &failed : NULL, e);
+}
+
+/* Sends the waiting key of a layer to its crypt process and forgets it. */
+static int
+link_crypt(struct keyring *k, const struct msg *m, struct err *e)
+{
+	struct msg_reader r = msg_reader(m);
+	uint32_t layer = msg_get_u32(&r);
+	struct ocicrypt_private *p;
+	automsg out;
+	int rc;
+
+	if (!msg_get_end(&r) || layer >= LIMIT_LAYERS || !k->keys[layer].used)
+		return err_set(e, ERR_PROTO, "link for a layer without key");
+	p = &k->keys[layer].private;
+	msg_init(&out, M_LAYER_KEY, 0);
+	out.body.secret = true;
+	rc = msg_put_bytes(&out, (struct span){ p->key, sizeof(p->key) }, e);
+	if (rc == 0)
+		rc = msg_put_bytes(&out, (struct span){ p->nonce, sizeof(p->nonce) }, e);
+	if (rc == 0)
+		rc = msg_send(m->fds[0], &out, 5000, e);
+	secret_wipe(&k->keys[layer], sizeof(k->keys[layer]));
+	if (rc == -ERR_CRASH)	/* that layer has failed already; others go on */
+		rc = 0;
+	return rc;
+}
+
+static int
+write_resource(struct keyring *k, const char *text, int fd, struct err *e)
+{
+	autobuf secret = BUF_SECRET(LIMIT_RESOURCE);
+	struct kbs_uri uri;
+	int rc;
+
+	rc = kbs_uri_parse(span_str(text), &uri, e);
+	if (rc == 0)
+		rc = need_kbc(k, e);
+	if (rc == 0)
+		rc = kbc_get_resource(&k->kbc, &uri, &secret, e);
+	if (rc == 0 && sys_write_all(fd, secret.data, secret.len) < 0)
+		rc = err_sys(e, "output");
+	return rc;
+}
+
+static int
+answer_resource(struct keyring *k, const struct msg *m, struct err *e)
+{
+	struct msg_reader r = msg_reader(m);
+	struct err failed = { 0 };
+	char text[LIMIT_URI];
+	int rc;
+
+	msg_get_str(&r, text, sizeof(text));
+	if (!msg_get_end(&r))
+		return err_set(e, ERR_PROTO, "request that cannot be read");
+	rc = write_resource(k, text, m->fds[0], &failed);
+	return role_answer(FD_CONTROL, M_KEY_DONE, m->id, rc < 0 ? &failed : NULL, e);
+}
+
+/* Makes a layer key, keeps it for M_KEY_LINK, gives the packet that holds it wrapped. */
+static int
+make_key(struct keyring *k, uint32_t layer, const char *kid, const char *digest,
+    struct buf *packet, struct err *e)
+{
+	autobuf kek = BUF_SECRET(64);
+	autobuf text = BUF_SECRET(KIB(8));
+	struct layer_key *key;
+	struct kbs_uri uri;
+	int rc;
+
+	if (layer >= LIMIT_LAYERS)
+		return err_set(e, ERR_PROTO, "layer %u", layer);
+	key = &k->keys[layer];
+	rc = kbs_uri_parse(span_str(kid), &uri, e);
+	if (rc == 0)
+		rc = need_kbc(k, e);
+	if (rc == 0)
+		rc = kbc_get_key(&k->kbc, &uri, &kek, e);
+	if (rc == 0)
+		rc = crypto_random(&key->private, sizeof(key->private), e);
+	if (rc == 0)
+		rc = ocicrypt_private_format(&key->private, digest, &text, e);
+	if (rc == 0)
+		rc = packet_wrap(&uri, buf_span(&kek), buf_span(&text), packet, e);
+	key->used = rc == 0;
+	return rc;
+}
+
+static int
+answer_wrap(struct keyring *k, const struct msg *m, struct err *e)
+{
+	autobuf packet = BUF(LIMIT_PACKET);
+	struct msg_reader r = msg_reader(m);
+	struct err failed = { 0 };
+	char kid[LIMIT_URI], digest[160];
+	uint32_t layer = msg_get_u32(&r);
+	automsg out;
+	int rc;
+
+	msg_get_str(&r, kid, sizeof(kid));
+	msg_get_str(&r, digest, sizeof(digest));
+	if (!msg_get_end(&r))
+		return err_set(e, ERR_PROTO, "request that cannot be read");
+	if (make_key(k, layer, kid, digest, &packet, &failed) < 0)
+		return role_answer(FD_CONTROL, M_KEY_DONE, m->id, &failed, e);
+	msg_init(&out, M_KEY_DONE, m->id);
+	rc = msg_put_u8(&out, 0, e);
+	if (rc == 0)
+		rc = msg_put_bytes(&out, buf_span(&packet), e);
+	return rc < 0 ? rc : msg_send(FD_CONTROL, &out, -1, e);
+}
+
+static int
+set_up(struct keyring *k, const struct msg *m, struct err *e)
+{
+	struct msg_reader r = msg_reader(m);
+
+	msg_get_str(&r, k->params_text, sizeof(k->params_text));
+	return msg_get_end(&r) ? 0 : err_set(e, ERR_PROTO, "set-up");
+}
+
+static int
+take_file(struct keyring *k, struct msg *m, struct err *e)
+{
+	struct msg_reader r = msg_reader(m);
+	uint8_t n = msg_get_u8(&r);
+
+	if (!msg_get_end(&r) || n >= ROLE_MAX_FILES || k->files[n] >= 0)
+		return err_set(e, ERR_PROTO, "set-up file");
+	k->files[n] = fd_steal(&m->fds[0]);
+	return 0;
+}
+
+/* One message of the monitor: 1 go on, 0 it is gone. */
+static int
+from_monitor(struct keyring *k, struct err *e)
+{
+	static const struct msg_rule rules[] = {
+		{ .type = M_FILE, .max_len = 1, .fds = 1 },
+		{ .type = M_KEY_SETUP, .max_len = KIB(1) },
+		{ .type = M_KEY_RESOURCE, .max_len = KIB(2), .fds = 1 },
+		{ .type = M_KEY_WRAP, .max_len = KIB(2) },
+		{ .type = M_KEY_LINK, .max_len = 4, .fds = 1 },
+		{ 0 },
+	};
+	automsg m;
+	int rc = msg_recv(FD_CONTROL, rules, -1, &m, e);
+
+	if (rc <= 0)
+		return rc;
+	switch (m.type) {
+	case M_FILE:
+		rc = take_file(k, &m, e);
+		break;
+	case M_KEY_SETUP:
+		rc = set_up(k, &m, e);
+		break;
+	case M_KEY_RESOURCE:
+		rc = answer_resource(k, &m, e);
+		break;
+	case M_KEY_WRAP:
+		rc = answer_wrap(k, &m, e);
+		break;
+	default:
+		rc = link_crypt(k, &m, e);
+		break;
+	}
+	return rc < 0 ? rc : 1;
+}
+
+static int
+from_pull(struct keyring *k, struct err *e)
+{
+	static const struct msg_rule rules[] = {
+		{ .type = M_UNWRAP, .max_len = LIMIT_ANNOTATION + 8 },
+		{ 0 },
+	};
+	automsg m;
+	int rc = msg_recv(KEY_FD_PULL, rules, -1, &m, e);
+
+	if (rc <= 0)
+		return rc;
+	rc = answer_unwrap(k, &m, e);
+	return rc < 0 ? rc : 1;
+}
+
+static int
+serve_until_gone(struct keyring *k, struct err *e)
+{
+	struct pollfd p[2] = {
+		{ .fd = FD_CONTROL, .events = POLLIN },
+		{ .fd = KEY_FD_PULL, .events = POLLIN },	/* ignored when closed: commands without a pull */
+	};
+
+	for (;;) {
+		int rc = 1;
+
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			return err_sys(e, "poll");
+		/* The monitor first: its link is older than the request that waits behind it. */
+		if (p[0].revents != 0)
+			rc = from_monitor(k, e);
+		else if (p[1].revents & POLLNVAL)
+			p[1].fd = -1;
+		else if (p[1].revents != 0)
+			rc = from_pull(k, e);
+		if (rc <= 0)
+			return rc;
+	}
+}
+
+static int
+serve(struct err *e)
+{
+	struct keyring k = { .env = { .file = read_file } };
+	int rc;
+
+	k.env.arg = &k;
+	for (size_t i = 0; i < ROLE_MAX_FILES; i++)
+		k.files[i] = -1;
+	k.keys = secret_alloc(KEYS_SIZE);
+	if (k.keys == NULL)
+		return err_set(e, ERR_NOMEM, "key table");
+	rc = serve_until_gone(&k, e);
+	if (k.open)
+		kbc_close(&k.kbc);
+	secret_free(k.keys, KEYS_SIZE);
+	return rc;
+}
+
+const struct role_ops role_key = {
+	.name = "key",
+	.uid = UID_KEY,
+	.words = WORD(STDIO) | WORD(FDPASS),
+	.max_files = 64,
+	.secrets = true,
+	.prepare = prepare,
+	.serve = serve,
+};

@@ -1,0 +1,55 @@
+/*
+ * monitor.h: the process that starts the others. It opens its own image once, spawns roles by
+ * re-executing it, gathers their log, reaps them, and kills them all at the end. It parses nothing
+ * foreign but their fixed-size messages.
+ */
+#ifndef AGENT_MONITOR_H
+#define AGENT_MONITOR_H
+
+#include "agent/roles.h"
+#include "lib/loop.h"
+
+#define MONITOR_MAX_CHILDREN	(8 + 2 * LIMIT_LAYERS)
+
+struct monitor {
+	struct loop	*loop;
+	int		 image;		/* this executable */
+	int		 log_in, log_out;	/* the roles' log pipe */
+	int		 signals;	/* signalfd: SIGCHLD, SIGINT, SIGTERM, SIGHUP */
+	bool		 root_mode;
+	struct child {
+		pid_t		pid;	/* 0: gone */
+		enum role	role;
+	}		*children;
+	size_t		 nchildren;
+	char		 partial[1024];	/* of a log line */
+	size_t		 npartial;
+	bool		 interrupted;
+	struct err	 crash;		/* what the first killed role died of */
+};
+
+/* Opens the image, decides the mode, enters a user namespace in user mode where that is allowed. */
+int monitor_open(struct monitor *, struct err *) must_check;
+/* Kills and reaps every role, passes on the last of the log. */
+void monitor_close(struct monitor *);
+
+/*
+ * Starts a role. fds[0..n) become FD_CONTROL and following; -1 leaves a number closed. All stay the
+ * caller's. stdout of the role: out (-1: nowhere).
+ */
+int monitor_spawn(struct monitor *, enum role, const int *fds, size_t n, int out,
+    int probe, int without, pid_t *pid, struct err *) must_check;
+
+/*
+ * Serves log and signals until a message that fits the rules comes from fd: 1 and the message; 0 when the peer has
+ * closed; -ERR_CANCELLED after SIGINT or SIGTERM.
+ */
+int monitor_await(struct monitor *, int fd, const struct msg_rule *, struct msg *, struct err *) must_check;
+
+/* Waits for one role to end; its wait status. */
+int monitor_wait(struct monitor *, pid_t, int *status, struct err *) must_check;
+
+/* Sends M_FILE: which, and a descriptor that stays the caller's. */
+int monitor_send_file(int control, uint8_t which, int fd, struct err *) must_check;
+
+#endif

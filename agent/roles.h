@@ -1,0 +1,114 @@
+/*
+ * roles.h: who is who. One executable, many processes: each role is started by
+ * the monitor (re-execution of the same image), gets its descriptors at fixed
+ * numbers, enters its sandbox and serves one purpose. The invariant: who holds
+ * keys parses no image bytes and owns no network socket; who parses compressed
+ * or archived bytes holds no keys, has no network and can write one directory
+ * only; one process has the network.
+ *
+ *   monitor ─┬─ net     DNS, TCP, TLS, HTTP; registry credentials
+ *            ├─ key     brokers, resources, unwrapping
+ *            ├─ pull    manifests, configuration, policy; never a key
+ *            └─ a pair for each layer:
+ *                 crypt   blob digest, MAC, cipher; one layer key
+ *                 unpack  decompress, diff_id, untar; one directory
+ *
+ *   bulk bytes   net ─pipe→ crypt ─pipe→ unpack
+ *   layer keys   key ─socket→ crypt
+ *   messages     SOCK_SEQPACKET pairs (lib/msg.h); the types stand below
+ */
+#ifndef AGENT_ROLES_H
+#define AGENT_ROLES_H
+
+#include "lib/log.h"
+#include "lib/msg.h"
+#include "lib/sandbox.h"
+
+enum role { ROLE_NET, ROLE_KEY, ROLE_PULL, ROLE_CRYPT, ROLE_UNPACK, ROLE_COUNT };
+
+/*
+ * Numeric ids in root mode; no passwd entry is needed. They differ because processes
+ * of one uid may signal each other. unpack stays root with a few capabilities.
+ */
+enum { UID_NET = 64310, UID_KEY, UID_PULL, UID_CRYPT };
+
+/* Descriptors of every role: 0 and 1 lead nowhere (selftest: 1 is the table), 2 is the log. */
+enum {
+	FD_CONTROL = 3,				/* the monitor; of crypt and unpack: who gave the job */
+	NET_FD_PULL = 4,
+	KEY_FD_PULL = 4,
+	PULL_FD_NET = 4, PULL_FD_KEY, PULL_FD_ROOTFS, PULL_FD_CONFIG,
+	CRYPT_FD_OUT = 4, CRYPT_FD_KEY,
+	UNPACK_FD_IN = 4, UNPACK_FD_ROOTFS,
+};
+
+#define ROLE_MAX_PATHS	8
+#define ROLE_MAX_FILES	8	/* M_FILE */
+
+struct role_ops {
+	const char	*name;		/* argv[0] is "cacao: NAME" */
+	uid_t		 uid;		/* root mode; 0: stays root */
+	uint64_t	 keep_caps;	/* where it stays root, or is root of its user namespace */
+	unsigned	 words;
+	unsigned	 max_files;
+	bool		 secrets;	/* locks its memory */
+	/* Set-up with all rights (fetch algorithms, open what Landlock shall allow); fills paths, ended by fd -1. */
+	int		(*prepare)(struct sandbox_path paths[ROLE_MAX_PATHS], struct err *);
+	int		(*serve)(struct err *);	/* until its peer is gone */
+};
+extern const struct role_ops *const roles[ROLE_COUNT];
+extern const struct role_ops role_net, role_key, role_pull, role_crypt, role_unpack;
+
+/* How the monitor starts a role: words on its command line, nothing secret. */
+struct role_start {
+	enum log_level	log;
+	bool		root_mode;	/* own uids and capabilities; else the caller's uid */
+	int		probe;		/* selftest: the probe to run instead of serving; -1: none */
+	int		without;	/* selftest: word left out of the sandbox; -1: none */
+};
+#define ROLE_ARGS	6	/* argv entries, the NULL included */
+void role_args(const struct role_ops *, const struct role_start *, char text[ROLE_ARGS][32], char *argv[ROLE_ARGS]);
+
+bool role_is(const char *argv0);		/* is this the argv[0] of a role? */
+int role_main(int argc, char *argv[]);		/* exit status */
+
+/*
+ * Message types. `err?` is a u8 0 for success, or 1 and an error (msg_put_err).
+ */
+enum {
+	M_FILE = 1,	/* monitor → net, key, pull: u8 which; fd: a file the operator named */
+	M_NET_SETUP,	/* monitor → net: str hosts with plain http, "," between */
+	M_KEY_SETUP,	/* monitor → key: str aa_kbc_params ("" for none) */
+	M_KEY_RESOURCE,	/* monitor → key: str uri; fd: where the bytes go */
+	M_KEY_WRAP,	/* monitor → key: u32 layer, str kid, str digest of the plain blob: makes a layer key */
+	M_KEY_LINK,	/* monitor → key: u32 layer; fd: socket of its crypt process, gets M_LAYER_KEY */
+	M_KEY_DONE,	/* key → monitor: err?, bytes packet (M_KEY_WRAP) */
+	M_PULL_SETUP,	/* monitor → pull: see puller.c */
+	M_LAYER,	/* pull → monitor: u32 layer, u8 encrypted: start crypt and unpack */
+	M_LAYER_FDS,	/* monitor → pull: fds: control of crypt, control of unpack */
+	M_PROGRESS,	/* pull → monitor: u32 layer, u32 layers, u64 bytes, u64 of */
+	M_PULL_DONE,	/* pull → monitor: err?, str manifest digest */
+	M_GET,		/* pull → net: u8 blob, str reference, str tag or digest, u64 max; fd: where the body goes */
+	M_GET_HEAD,	/* net → pull: str content type, str docker content digest */
+	M_GET_PROGRESS,	/* net → pull: u64 bytes so far */
+	M_GET_DONE,	/* net → pull: err? */
+	M_UNWRAP,	/* pull → key: u32 layer, bytes annotation values; the key waits there for M_KEY_LINK */
+	M_UNWRAP_DONE,	/* key → pull: err? */
+	M_LAYER_KEY,	/* key → crypt: bytes key, bytes nonce */
+	M_CRYPT_JOB,	/* → crypt: u8 encrypted, str digest, u64 size, bytes hmac; fd: the blob */
+	M_CRYPT_MAKE,	/* → crypt: str digest, u64 size; fd: the blob: encrypt it to CRYPT_FD_OUT */
+	M_CRYPT_DONE,	/* crypt →: err?, str digest, u64 size, bytes hmac (the last three: M_CRYPT_MAKE) */
+	M_UNPACK_JOB,	/* → unpack: u8 compression, str diff_id, u8 first layer, u8 owners, u8 devices */
+	M_UNPACK_DONE,	/* unpack →: err?, str diff_id, u64 unpacked, u64 entries, u64 skipped devices, u8 sniffed */
+};
+
+/* Files by number in M_FILE (of key: the position in kbc_ops.files). */
+enum { NET_FILE_CA, NET_FILE_AUTH };
+enum { PULL_FILE_POLICY, PULL_FILE_LAYOUT };
+
+/* A message that only says how it went: err?. failed NULL: well. */
+int role_answer(int fd, uint16_t type, uint32_t id, const struct err *failed, struct err *) must_check;
+/* Reads err? from the front: 0, or the other side's error in *e as its negative code. */
+int role_verdict(struct msg_reader *, struct err *e) must_check;
+
+#endif

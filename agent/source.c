@@ -1,0 +1,210 @@
+/* source.c: small documents are collected here, layers are only started. */
+#include "lib/base.h"
+
+#include "agent/source.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "agent/roles.h"
+#include "image/layout.h"
+#include "lib/fs.h"
+
+#define PIPE_SIZE	(1 << 20)	/* measured: design of the pipeline */
+#define ANSWER_MS	300000		/* net has its own, shorter limits for silence */
+#define SLACK		KIB(64)		/* a blob too long is read so far, so that the digest stage says it */
+
+const struct msg_rule source_net_rules[] = {
+	{ .type = M_GET_HEAD, .max_len = 512 },
+	{ .type = M_GET_PROGRESS, .max_len = 8 },
+	{ .type = M_GET_DONE, .max_len = KIB(1) },
+	{ 0 },
+};
+
+static int
+make_pipe(int p[2], struct err *e)
+{
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return err_sys(e, "pipe");
+	/* More than the unprivileged limit is refused; the default size works, too. */
+	(void)fcntl(p[1], F_SETPIPE_SZ, PIPE_SIZE);
+	return 0;
+}
+
+static int
+send_get(struct source *s, bool blob, const struct image_ref *ref, const char *wanted,
+    uint64_t max, int out, uint32_t *id, struct err *e)
+{
+	char name[LIMIT_REFERENCE + 1];
+	automsg m;
+	int rc;
+
+	image_ref_format(ref, name, sizeof(name));
+	*id = ++s->next_id;
+	msg_init(&m, M_GET, *id);
+	rc = msg_put_u8(&m, blob, e);
+	if (rc == 0)
+		rc = msg_put_str(&m, name, e);
+	if (rc == 0)
+		rc = msg_put_str(&m, wanted, e);
+	if (rc == 0)
+		rc = msg_put_u64(&m, max, e);
+	if (rc < 0)
+		return rc;
+	msg_put_fd(&m, out);
+	rc = msg_send(PULL_FD_NET, &m, ANSWER_MS, e);
+	m.nfds = 0;	/* borrowed */
+	return rc;
+}
+
+/* Waits for the exchange's last word; notes its head. */
+static int
+await_done(uint32_t id, struct document *out, struct err *e)
+{
+	for (;;) {
+		struct msg_reader r;
+		automsg m;
+		int rc = msg_recv(PULL_FD_NET, source_net_rules, ANSWER_MS, &m, e);
+
+		if (rc == 0)
+			return err_set(e, ERR_CRASH, "the net process died");
+		if (rc < 0)
+			return rc;
+		r = msg_reader(&m);
+		if (m.id != id)
+			return err_set(e, ERR_PROTO, "answer to another request");
+		if (m.type == M_GET_DONE)
+			return role_verdict(&r, e);
+		if (m.type != M_GET_HEAD)
+			continue;
+		msg_get_str(&r, out->content_type, sizeof(out->content_type));
+		msg_get_str(&r, out->content_digest, sizeof(out->content_digest));
+		if (!msg_get_end(&r))
+			return err_set(e, ERR_PROTO, "answer that cannot be read");
+	}
+}
+
+static int
+get_document(struct source *s, bool blob, const struct image_ref *ref, const char *wanted,
+    struct document *out, struct err *e)
+{
+	struct err reading = { 0 };
+	autoclose int from = -1;
+	int p[2], rc, read_rc;
+	uint32_t id;
+
+	out->content_type[0] = out->content_digest[0] = '\0';
+	rc = make_pipe(p, e);
+	if (rc < 0)
+		return rc;
+	from = p[0];
+	rc = send_get(s, blob, ref, wanted, out->body.max, p[1], &id, e);
+	close(p[1]);
+	if (rc < 0)
+		return rc;
+	read_rc = fs_read_fd(from, wanted, &out->body, &reading);
+	base_close(&from);
+	rc = await_done(id, out, e);
+	if (read_rc < 0 && (rc == 0 || rc == -ERR_CANCELLED)) {
+		*e = reading;
+		rc = read_rc;
+	}
+	return rc;
+}
+
+static int
+open_blob(struct source *s, const struct digest *d, int *fd, struct err *e)
+{
+	char path[160];
+	struct stat st;
+
+	layout_blob_path(d, path, sizeof(path));
+	*fd = fs_open_beneath(s->layout, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (*fd < 0 && errno == ENOENT)
+		return err_set(e, ERR_IMAGE_NOTFOUND, "%s: the layout has no such blob", d->text);
+	if (*fd < 0)
+		return err_sys_as(e, ERR_IMAGE, "%s", d->text);
+	if (fstat(*fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		base_close(fd);
+		return err_set(e, ERR_IMAGE, "%s: not a regular file", d->text);
+	}
+	return 0;
+}
+
+static int
+read_blob(struct source *s, const struct digest *d, struct document *out, struct err *e)
+{
+	autoclose int fd = -1;
+	int rc = open_blob(s, d, &fd, e);
+
+	if (rc == 0)
+		rc = fs_read_fd(fd, d->text, &out->body, e);
+	return rc;
+}
+
+/* The first document of a layout is the one index.json names; its digest is checked here, since nobody else knows it. */
+static int
+layout_manifest(struct source *s, const char *tag, struct document *out, struct err *e)
+{
+	autobuf index = BUF(LIMIT_MANIFEST);
+	struct descriptor d;
+	int rc;
+
+	rc = fs_read_file(s->layout, "index.json", &index, e);
+	if (rc == -ERR_NOTFOUND)
+		return err_set(e, ERR_IMAGE_NOTFOUND, "no index.json: not an image layout");
+	if (rc == 0)
+		rc = layout_find(buf_span(&index), tag, &d, e);
+	if (rc == 0)
+		rc = read_blob(s, &d.digest, out, e);
+	if (rc < 0)
+		return rc;
+	snprintf(out->content_type, sizeof(out->content_type), "%s", d.media_type);
+	snprintf(out->content_digest, sizeof(out->content_digest), "%s", d.digest.text);
+	return 0;
+}
+
+int
+source_manifest(struct source *s, const struct image_ref *ref, const char *wanted,
+    struct document *out, struct err *e)
+{
+	struct err none;
+	struct digest d;
+
+	if (s->layout < 0)
+		return get_document(s, false, ref, wanted, out, e);
+	out->content_type[0] = out->content_digest[0] = '\0';
+	if (digest_parse(span_str(wanted), &d, &none) == 0)
+		return read_blob(s, &d, out, e);
+	return layout_manifest(s, wanted, out, e);
+}
+
+int
+source_blob(struct source *s, const struct image_ref *ref, const struct digest *d,
+    struct document *out, struct err *e)
+{
+	if (s->layout < 0)
+		return get_document(s, true, ref, d->text, out, e);
+	return read_blob(s, d, out, e);
+}
+
+int
+source_stream(struct source *s, const struct image_ref *ref, const struct digest *d,
+    uint64_t size, int *fd, uint32_t *id, struct err *e)
+{
+	int p[2], rc;
+
+	*id = 0;
+	if (s->layout >= 0)
+		return open_blob(s, d, fd, e);
+	rc = make_pipe(p, e);
+	if (rc < 0)
+		return rc;
+	rc = send_get(s, true, ref, d->text, size + SLACK, p[1], id, e);
+	close(p[1]);
+	if (rc < 0)
+		close(p[0]);
+	else
+		*fd = p[0];
+	return rc;
+}

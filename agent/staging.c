@@ -1,0 +1,202 @@
+/* staging.c: locked, private, swept. */
+#include "lib/base.h"
+
+#include "agent/staging.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "lib/fs.h"
+#include "lib/log.h"
+#include "lib/sys.h"
+
+#define AREA	".cacao-staging"
+#define TRIES	16
+
+#define DIR_FLAGS	(O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+
+static bool
+is_empty(int dir)
+{
+	int fd = openat(dir, ".", DIR_FLAGS);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+	bool empty = d != NULL;
+
+	while (empty && (entry = readdir(d)) != NULL)
+		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+	if (d != NULL)
+		closedir(d);
+	else
+		base_close(&fd);
+	return empty;
+}
+
+static int
+check_target(const struct staging *s, const char *target, struct err *e)
+{
+	autoclose int fd = sys_openat(s->parent, s->base, DIR_FLAGS, 0);
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+		return err_set(e, ERR_STORAGE, "%s: exists and is not a directory", target);
+	if (fd < 0)
+		return err_sys_as(e, ERR_STORAGE, "%s", target);
+	if (!is_empty(fd))
+		return err_set(e, ERR_STORAGE, "%s: exists and is not empty; "
+		    "choose another place or remove it", target);
+	return 0;
+}
+
+/* What killed makers left: everything whose lock is free. */
+static void
+sweep(int area)
+{
+	int fd = openat(area, ".", DIR_FLAGS);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	if (d == NULL) {
+		base_close(&fd);
+		return;
+	}
+	while ((entry = readdir(d)) != NULL) {
+		autoclose int left = -1;
+		struct err e;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		left = openat(area, entry->d_name, DIR_FLAGS);
+		if (left < 0 || flock(left, LOCK_EX | LOCK_NB) < 0)
+			continue;
+		if (fs_remove_tree(area, entry->d_name, &e) < 0)
+			log_warning("remains of an interrupted run: %s", e.msg);
+		else
+			log_info("removed the remains of an interrupted run");
+	}
+	closedir(d);
+}
+
+static int
+open_area(struct staging *s, struct err *e)
+{
+	struct stat work, area, parent;
+
+	if (mkdirat(s->work, AREA, 0700) < 0 && errno != EEXIST)
+		return err_sys_as(e, ERR_STORAGE, AREA);
+	s->area = sys_openat(s->work, AREA, DIR_FLAGS, 0);
+	if (s->area < 0)
+		return err_sys_as(e, ERR_STORAGE, AREA);
+	if (fstat(s->area, &area) < 0 || fstat(s->work, &work) < 0 || fstat(s->parent, &parent) < 0)
+		return err_sys_as(e, ERR_STORAGE, AREA);
+	if (area.st_uid != geteuid() || (area.st_mode & 0077) != 0)
+		return err_set(e, ERR_STORAGE, AREA ": belongs to somebody else; choose another "
+		    "place with --work-dir");
+	if (area.st_dev != parent.st_dev)
+		return err_set(e, ERR_STORAGE, "--work-dir must be on the file system of the target");
+	return 0;
+}
+
+/* A new, locked directory. Another maker may sweep it between mkdir and lock, or remove the empty area. */
+static int
+make_dir(struct staging *s, struct err *e)
+{
+	for (int i = 0; i < TRIES; i++) {
+		int rc = fs_random_name(s->name, 16, e);
+
+		if (rc == 0)
+			rc = open_area(s, e);
+		if (rc < 0)
+			return rc;
+		if (mkdirat(s->area, s->name, 0700) == 0) {
+			s->dir = sys_openat(s->area, s->name, DIR_FLAGS, 0);
+			if (s->dir >= 0 && flock(s->dir, LOCK_EX | LOCK_NB) == 0)
+				return 0;
+			base_close(&s->dir);
+		} else if (errno != ENOENT && errno != EEXIST) {
+			return err_sys_as(e, ERR_STORAGE, AREA);
+		}
+		base_close(&s->area);
+	}
+	s->name[0] = '\0';
+	return err_set(e, ERR_STORAGE, AREA ": cannot be used");
+}
+
+static int
+make_rootfs(struct staging *s, struct err *e)
+{
+	if (mkdirat(s->dir, "rootfs", 0755) < 0)
+		return err_sys_as(e, ERR_STORAGE, "rootfs");
+	s->rootfs = sys_openat(s->dir, "rootfs", DIR_FLAGS, 0);
+	if (s->rootfs < 0 || fchmod(s->rootfs, 0755) < 0)
+		return err_sys_as(e, ERR_STORAGE, "rootfs");
+	return 0;
+}
+
+static int
+open_places(const char *target, const char *work, struct staging *s, struct err *e)
+{
+	s->parent = fs_open_parent(target, s->base, e);
+	if (s->parent < 0)
+		return s->parent;
+	if (work == NULL)
+		s->work = fcntl(s->parent, F_DUPFD_CLOEXEC, 3);
+	else
+		s->work = fs_make_dirs(work, 0700, e);
+	if (s->work < 0)
+		return work == NULL ? err_sys(e, "directory") : s->work;
+	return check_target(s, target, e);
+}
+
+int
+staging_open(const char *target, const char *work, struct staging *out, struct err *e)
+{
+	struct staging s = { .parent = -1, .work = -1, .area = -1, .dir = -1, .rootfs = -1 };
+	int rc;
+
+	rc = open_places(target, work, &s, e);
+	if (rc == 0)
+		rc = make_dir(&s, e);
+	if (rc == 0) {
+		sweep(s.area);
+		rc = make_rootfs(&s, e);
+	}
+	if (rc < 0) {
+		staging_close(&s);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+int
+staging_commit(struct staging *s, const char *what, struct err *e)
+{
+	int from = what == NULL ? s->area : s->dir;
+	const char *name = what == NULL ? s->name : what;
+
+	if (sys_renameat2(from, name, s->parent, s->base, 0) < 0)
+		return err_sys_as(e, ERR_STORAGE, "%s: final name", s->base);
+	if (what == NULL)
+		s->name[0] = '\0';
+	return 0;
+}
+
+void
+staging_close(struct staging *s)
+{
+	struct err e;
+
+	base_close(&s->rootfs);
+	if (s->name[0] != '\0' && s->area >= 0 && fs_remove_tree(s->area, s->name, &e) < 0)
+		log_warning("staging directory: %s", e.msg);
+	base_close(&s->dir);
+	base_close(&s->area);
+	if (s->work >= 0)
+		(void)unlinkat(s->work, AREA, AT_REMOVEDIR);	/* fails while others use it */
+	base_close(&s->work);
+	base_close(&s->parent);
+}
