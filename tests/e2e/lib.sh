@@ -351,4 +351,49 @@ bad_registry() {
 	bad=127.0.0.1:$(cat "$work/bad.port")
 }
 
+# adopt COMMAND…: takes over the lines "ok NAME", "not ok NAME", "skip NAME # WHY", "# …" it prints
+adopt() {
+	"$@" >"$work/adopt" 2>&1 || echo "not ok $*" >>"$work/adopt"
+	while IFS= read -r adopt_line; do
+		case $adopt_line in
+		"ok "*) ok "${adopt_line#ok }" ;;
+		"not ok "*) not_ok "${adopt_line#not ok }" ;;
+		"skip "*)
+			adopt_line=${adopt_line#skip }
+			skip "${adopt_line%% \#*}" "${adopt_line##*\# }"
+			;;
+		*) echo "# ${adopt_line#\# }" ;;
+		esac
+	done <"$work/adopt"
+}
+
+# start_pull [options] IMAGE: a pull in the background, in a session of its own: $aa_pid
+start_pull() {
+	setsid "$aa" pull --policy "$accept_policy" --tls-verify=false "$@" "$bundle" \
+		>"$work/out" 2>"$work/err" &
+	aa_pid=$!
+	pids="$pids $aa_pid"
+}
+
+# finish_pull SECONDS: waits for it; $rc is its status, "late" when it took longer and was killed
+finish_pull() {
+	finish_left=$(($1 * 50))
+	while kill -0 "$aa_pid" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$aa_pid/status" 2>/dev/null; do
+		finish_left=$((finish_left - 1))
+		if [ "$finish_left" -le 0 ]; then
+			kill -KILL -- "-$aa_pid" 2>/dev/null || :
+			wait "$aa_pid" 2>/dev/null || :
+			rc=late
+			return 0
+		fi
+		sleep 0.02
+	done
+	rc=0
+	wait "$aa_pid" 2>/dev/null || rc=$?
+}
+
+procs() {
+	python3 "$e2e/procs.py" "$@"
+}
+
 [ -x "$aa" ] || bail "no program $aa (set CACAO_BIN_DIR)"

@@ -242,7 +242,7 @@ def put_tree(tar, directory):
     for top, dirs, files in os.walk(directory):
         dirs.sort()
         links = [d for d in dirs if os.path.islink(os.path.join(top, d))]
-        for name in sorted(files + links) + [""]:
+        for name in [""] + sorted(files + links):
             path = os.path.join(top, name) if name else top
             relative = os.path.relpath(path, directory)
             st = os.lstat(path)
