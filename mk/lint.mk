@@ -34,18 +34,18 @@ build/lint/%.clang: % build/lint/flags | build/dev/gen/versions.h
 	$(Q)clang $(LINT_FLAGS) $(HARDEN) -O1 -c -o /dev/null $<
 	@touch $@
 
-build/lint/%.tidy: % build/lint/flags .clang-tidy | build/dev/gen/versions.h
+build/lint/%.tidy: % build/lint/flags .clang-tidy mk/analyze.h | build/dev/gen/versions.h
 	@mkdir -p $(@D)
 	$(call say,TIDY,$<)
-	$(Q)clang-tidy --quiet $< -- $(LINT_FLAGS) >$@.log 2>&1 || { cat $@.log; exit 1; }
+	$(Q)clang-tidy --quiet $< -- $(LINT_FLAGS) $(if $(filter lib/err.c,$<),,-include mk/analyze.h) >$@.log 2>&1 || { cat $@.log; exit 1; }
 	@touch $@
 
-build/lint/%.cppcheck: % build/lint/flags mk/cppcheck.suppress
+build/lint/%.cppcheck: % build/lint/flags mk/cppcheck.suppress mk/analyze.h
 	@mkdir -p $(@D)
 	$(call say,CPPCHK,$<)
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
 		--suppressions-list=mk/cppcheck.suppress --error-exitcode=1 --template=gcc \
-		-D__x86_64__ -D__linux__ -I. $<
+		-D__x86_64__ -D__linux__ -I. $(if $(filter lib/err.c,$<),,--include=mk/analyze.h) $<
 	@touch $@
 
 build/lint/%.alone: % build/lint/flags | build/dev/gen/versions.h
