@@ -5,7 +5,8 @@
   ocicrypt.py encrypt SRC[:TAG] DST[:TAG] KEYS KID [--layer N]... [--hmac-of-plain]
   ocicrypt.py check ENC[:TAG] PLAIN[:TAG] KEYS KID layers of ENC open to exactly those of PLAIN
   ocicrypt.py kat DIR                              known answers, kat.json and its files
-  ocicrypt.py provider KEYS KID                    a key provider command for skopeo (ocicrypt)
+  ocicrypt.py to-jwe SRC[:TAG] DST[:TAG] KEYS KID PUBLIC.pem      layer keys wrapped as skopeo reads them
+  ocicrypt.py from-jwe SRC[:TAG] DST[:TAG] KEYS KID PRIVATE.pem   and back
 
 KEYS is an aa-offline_fs_kbc-keys.json; KID is written repo/type/tag.
 """
@@ -20,6 +21,8 @@ import os
 import sys
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -28,6 +31,7 @@ from mkimage import Layout, dump, split_ref
 PREFIX = "org.opencontainers.image.enc."
 PUBOPTS = PREFIX + "pubopts"
 KEYS = PREFIX + "keys.provider.attestation-agent"
+JWE = PREFIX + "keys.jwe"
 
 
 def b64(data):
@@ -173,18 +177,69 @@ def kat(args):
     print("%d known answers" % len(cases))
 
 
-def provider(args):
-    """ocicrypt's key provider protocol: one request on stdin, the reply on stdout."""
-    request = json.load(sys.stdin)
+def b64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def unb64url(text):
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+OAEP = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)
+
+
+def jwe_seal(public, plain):
+    key, iv = os.urandom(32), os.urandom(12)
+    protected = b64url(dump({"alg": "RSA-OAEP", "enc": "A256GCM"}))
+    sealed = AESGCM(key).encrypt(iv, plain, protected.encode())
+    return {"protected": protected, "encrypted_key": b64url(public.encrypt(key, OAEP)),
+            "iv": b64url(iv), "ciphertext": b64url(sealed[:-16]), "tag": b64url(sealed[-16:])}
+
+
+def jwe_open(private, doc):
+    demand(json.loads(unb64url(doc["protected"])) == {"alg": "RSA-OAEP", "enc": "A256GCM"}, "JWE header")
+    key = private.decrypt(unb64url(doc["encrypted_key"]), OAEP)
+    return AESGCM(key).decrypt(unb64url(doc["iv"]), unb64url(doc["ciphertext"]) + unb64url(doc["tag"]),
+                               doc["protected"].encode())
+
+
+def rewrap(args, change):
+    """The same blobs under another wrapping of their keys: change(annotations)."""
+    source, source_tag = split_ref(args.source)
+    target, target_tag = split_ref(args.target)
+    source, target = Layout(source), Layout(target).create()
+    manifest = source.manifest(source_tag)
+    for blob in [manifest["config"]] + manifest["layers"]:
+        target.add(source.read(blob["digest"]))
+    for layer in manifest["layers"]:
+        change(layer["annotations"])
+    data = dump(manifest)
+    target.tag(target_tag, {"mediaType": manifest["mediaType"], "digest": target.add(data),
+                            "size": len(data)})
+
+
+def to_jwe(args):
     kek = load_key(args.keys, args.kid)
-    if request["op"] == "keywrap":
-        options = unb64(request["keywrapparams"]["optsdata"])
-        annotation = b64(dump(wrap(kek, args.kid, options)))
-        reply = {"keywrapresults": {"annotation": annotation}}
-    else:
-        packet = json.loads(unb64(request["keyunwrapparams"]["annotation"]))
-        reply = {"keyunwrapresults": {"optsdata": b64(unwrap(kek, packet))}}
-    json.dump(reply, sys.stdout)
+    with open(args.pem, "rb") as f:
+        public = serialization.load_pem_public_key(f.read())
+
+    def change(notes):
+        private_options = unwrap(kek, json.loads(unb64(notes.pop(KEYS))))
+        notes[JWE] = b64(dump(jwe_seal(public, private_options)))
+
+    rewrap(args, change)
+
+
+def from_jwe(args):
+    kek = load_key(args.keys, args.kid)
+    with open(args.pem, "rb") as f:
+        private = serialization.load_pem_private_key(f.read(), None)
+
+    def change(notes):
+        private_options = jwe_open(private, json.loads(unb64(notes.pop(JWE))))
+        notes[KEYS] = b64(dump(wrap(kek, args.kid, private_options)))
+
+    rewrap(args, change)
 
 
 def main():
@@ -207,10 +262,11 @@ def main():
     c = commands.add_parser("kat")
     c.add_argument("directory")
     c.set_defaults(run=kat)
-    c = commands.add_parser("provider")
-    c.add_argument("keys")
-    c.add_argument("kid")
-    c.set_defaults(run=provider)
+    for name, run in (("to-jwe", to_jwe), ("from-jwe", from_jwe)):
+        c = commands.add_parser(name)
+        for argument in ("source", "target", "keys", "kid", "pem"):
+            c.add_argument(argument)
+        c.set_defaults(run=run)
     args = parser.parse_args()
     try:
         args.run(args)
