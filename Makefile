@@ -4,8 +4,10 @@
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
-MAKEFLAGS += -j$(shell nproc)
+# As many jobs as processors; JOBS=n for another number.
+ifeq ($(MAKELEVEL),0)
+JOBS ?= $(shell nproc)
+MAKEFLAGS += -j$(JOBS)
 endif
 
 PREFIX ?= /usr/local
@@ -101,6 +103,8 @@ install: all
 	for name in $(NAMES); do ln -sfn attestation-agent $(DESTDIR)$(PREFIX)/bin/$$name || exit 1; done
 	install -D -m 0644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/cacao/LICENSE
 	install -D -m 0644 NOTICE $(DESTDIR)$(PREFIX)/share/doc/cacao/NOTICE
+	install -d $(DESTDIR)$(PREFIX)/share/doc/cacao/licenses
+	install -m 0644 $(DEPS)/licenses/* $(DESTDIR)$(PREFIX)/share/doc/cacao/licenses/
 
 ## clean: remove what was built, but not libraries and fetched sources
 clean:

@@ -47,8 +47,6 @@ define flavour
 OBJS_$(1) := $$(patsubst %.c,build/$(1)/obj/%.o,$$(filter-out agent/main.c,$$(SRCS)))
 LIB_$(1) := build/$(1)/libcacao.a
 
-$(1): build/$(1)/bin/attestation-agent $$(NAMES:%=build/$(1)/bin/%)
-
 # The flags of the last build: everything is compiled again when they change.
 build/$(1)/gen/flags: FORCE $$(if $$(filter static,$(1)),deps)
 	@mkdir -p $$(@D)
@@ -85,14 +83,14 @@ $$(NAMES:%=build/$(1)/bin/%):
 	@mkdir -p $$(@D)
 	$$(Q)ln -sfn attestation-agent $$@
 
-.PHONY: $(1)
 -include $$(OBJS_$(1):.o=.d) build/$(1)/obj/agent/main.d
 -include $$(wildcard build/$(1)/obj/tests/*/*.d)
 endef
 
 # $(call dynamic,NAME): programs and tests linked the ordinary way
 define dynamic
-build/$(1)/bin/attestation-agent: build/$(1)/obj/agent/main.o $$(LIB_$(1))
+build/$(1)/bin/attestation-agent: build/$(1)/obj/agent/main.o \
+		$$(if $$(filter san,$(1)),build/$(1)/obj/tests/san/options.o) $$(LIB_$(1))
 	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC_$(1)) $$(LINK_$(1)) -o $$@ $$^ -Wl,--as-needed $$(DYN_LIBS)
@@ -112,6 +110,10 @@ build/$(1)/tests/fuzz_%: build/$(1)/obj/tests/fuzz/fuzz_%.o $$(LIB_$(1))
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC_$(1)) $$(LINK_$(1)) -fsanitize=fuzzer -o $$@ $$^ -Wl,--as-needed $$(DYN_LIBS)
 endef
+
+# The programs of a flavour with all names: make dev, make san, make cov, make static
+.PHONY: static dev san cov
+$(foreach f,static dev san cov,$(eval $(f): build/$(f)/bin/attestation-agent $(NAMES:%=build/$(f)/bin/%)))
 
 $(foreach f,static dev san cov fuzz,$(eval $(call flavour,$(f))))
 $(foreach f,dev san cov fuzz,$(eval $(call dynamic,$(f))))
