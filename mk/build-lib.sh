@@ -156,6 +156,8 @@ run() {
 	# --no-check skips the uploader's signature only: apt and the lock have vouched for the files.
 	dpkg-source --no-check --no-copy -x "$sources/$dsc" "$work/src/$package"
 	cd "$work/src/$package" || die "cannot unpack"
+	mkdir -p "$P/licenses"
+	cp debian/copyright "$P/licenses/$package"
 	"build_$(printf '%s' "$package" | tr -c 'a-z0-9' '_')"
 }
 
@@ -165,6 +167,9 @@ tools() {
 	ln -sfn /usr/include/linux "$P/kernel/linux"
 	ln -sfn /usr/include/asm-generic "$P/kernel/asm-generic"
 	ln -sfn "/usr/include/$(gcc -print-multiarch)/asm" "$P/kernel/asm"
+	# The terms of musl, unless this system leaves out documentation.
+	mkdir -p "$P/licenses"
+	cp /usr/share/doc/musl-dev/copyright "$P/licenses/musl" || :
 	# The flags with paths of the build are in this wrapper, so that no library records them.
 	cat >"$work/bin/cacao-cc" <<-END
 		#!/bin/sh
