@@ -1,0 +1,131 @@
+#!/bin/sh
+# What cacao is for, in one minute: an encrypted image lies in a registry that nobody has to trust; it opens
+# where the key is, and nowhere else. Everything is made anew in each run and removed at its end.
+set -eu
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname -- "$0")/../e2e/lib.sh"
+
+start=$(now)
+step_count=0
+step() {	# what is done now
+	step_count=$((step_count + 1))
+	printf '\n%d. %s\n' "$step_count" "$1"
+}
+
+say() {
+	printf '   %s\n' "$*"
+}
+
+stop() {	# the demonstration did not show what it should
+	printf '\nFAILED in step %d: %s\n' "$step_count" "$*"
+	[ ! -s "$work/err" ] || sed 's/^/   | /' "$work/err"
+	exit 1
+}
+
+random_hex() {	# bytes
+	od -An -N "$1" -tx1 /dev/urandom | tr -d ' \n'
+}
+
+search() {	# WORD PATH…: number of hits
+	python3 "$top/tests/demo/search.py" "$@" 2>"$work/places"
+}
+
+tag=v$(random_hex 4)
+word=canary-$(random_hex 12)
+seed=0x$(random_hex 6)
+seed=$((seed))
+kid=default/key/demo-$(random_hex 4)
+img=$work/img
+
+echo "cacao: an encrypted image, from making it to running it"
+
+step "A registry, on this machine only. It stands for one that belongs to somebody else."
+registry_start demo
+ref=docker://$registry/demo/secret:$tag
+say "docker-registry listens on $registry; the image will be called $ref"
+
+step "An image with a secret in it: a random word, which we shall look for later."
+say "The word is: $word"
+cat >"$work/tell" <<END
+#!/bin/busybox sh
+echo "This runs from the image. The word is: $word"
+echo "Files in it: \$(busybox find /data -type f | busybox wc -l)"
+END
+echo "the word again: $word" >"$work/note"
+busybox=$(command -v busybox) || stop "the program busybox is missing (package busybox-static)"
+mkimage build --config '{"Entrypoint":["/bin/tell"],"Env":["PATH=/bin"]}' "$img:$tag" \
+	"gzip=none,put=$busybox:bin/busybox" "gzip=none,put=$work/tell:bin/tell" \
+	"files=5000,size=104m,seed=$seed" "put=$work/note:etc/note:600" >"$work/digest"
+say "$(mkimage layers "$img:$tag" | wc -l) layers, the largest with 5,000 files of random content:"
+mkimage layers "$img:$tag" | while read -r digest size; do
+	say "  $digest  $size bytes"
+done
+hits=$(search "$word" "$img")
+[ "$hits" -gt 0 ] || stop "the word cannot be found even in the plain image: the search is wrong"
+say "Searching the plain image finds the word ($hits hits), so the search below would find it too."
+
+step "A key, random, and the image encrypted with it."
+mkdir "$work/broker" "$work/nobody"
+printf '{"%s": "%s"}\n' "$kid" "$(head -c 32 /dev/urandom | base64)" \
+	>"$work/broker/aa-offline_fs_kbc-keys.json"
+key=$(sed 's/.*": "\(.*\)".*/\1/' "$work/broker/aa-offline_fs_kbc-keys.json")
+printf '{}\n' >"$work/nobody/aa-offline_fs_kbc-keys.json"
+say "\$ aa-cli encrypt oci:…:$tag oci:…:encrypted --recipient provider:attestation-agent:$kid"
+run "$aa" encrypt "oci:$img:$tag" "oci:$work/enc:encrypted" \
+	--recipient "provider:attestation-agent:$kid" --aa-kbc-params "offline_fs_kbc::$work/broker"
+[ "$rc" -eq 0 ] || stop "encrypt ended with $rc"
+cp "$work/err" "$work/encrypt.log"
+say "Each layer has a key of its own; these are wrapped by the key named $kid."
+
+step "The encrypted image goes to the registry, by the ordinary tool."
+say "\$ skopeo copy --dest-tls-verify=false oci:…:encrypted $ref"
+run skopeo --insecure-policy copy --dest-tls-verify=false "oci:$work/enc:encrypted" "$ref"
+[ "$rc" -eq 0 ] || stop "skopeo ended with $rc"
+say "The registry now holds $(du -sh "$registry_dir/storage" | cut -f1) of it."
+
+step "Somebody without the key pulls it: that must fail, and leave nothing."
+mkdir "$work/thief"
+say "\$ aa-cli pull … --aa-kbc-params offline_fs_kbc::/nobody $ref /thief/bundle"
+run "$aa" pull --policy "$accept_policy" --tls-verify=false \
+	--aa-kbc-params "offline_fs_kbc::$work/nobody" "$ref" "$work/thief/bundle"
+cp "$work/err" "$work/thief.log"
+sed 's/^/   | /' "$work/err"
+[ "$rc" -eq 13 ] || stop "the pull ended with $rc, not with 13 (key)"
+is_empty "$work/thief" || stop "files were left: $(find "$work/thief" -mindepth 1 | head -n 3)"
+say "Exit status 13 (no key). The target folder is empty: no layer, no half image, no temporary file."
+
+step "Who has the key pulls it: the bundle appears, whole and checked."
+fresh_target
+say "\$ aa-cli pull … --aa-kbc-params offline_fs_kbc::/broker $ref /target/bundle"
+pull_start=$(now)
+pull_http --aa-kbc-params "offline_fs_kbc::$work/broker" "$ref"
+took=$(($(now) - pull_start))
+cp "$work/err" "$work/owner.log"
+cp "$work/out" "$work/owner.out"
+[ "$rc" -eq 0 ] || stop "the pull ended with $rc"
+say "$(cat "$work/out")"
+say "$(find "$bundle/rootfs" -type f | wc -l) files, $(du -sm "$bundle/rootfs" | cut -f1) MiB, in $took ms. Fetched, checked, decrypted and unpacked in one stream."
+
+step "Its program runs and tells the word."
+command=$(python3 -c 'import json, sys
+print(json.load(open(sys.argv[1]))["process"]["args"][0])' "$bundle/config.json")
+if is_root; then
+	run env -i PATH=/bin chroot "$bundle/rootfs" "$command"
+else
+	run env -i PATH=/bin unshare -r chroot "$bundle/rootfs" "$command"
+fi
+sed 's/^/   | /' "$work/out"
+grep -qF "$word" "$work/out" || stop "it did not tell the word"
+grep -qx 'Files in it: 5000' "$work/out" || stop "files are missing"
+
+step "Where else is the word? The registry's storage, every log, what the thief got:"
+hits=$(search "$word" "$registry_dir" "$work/enc" "$work/thief" "$work/encrypt.log" "$work/thief.log" \
+	"$work/owner.log" "$work/owner.out" "$bundle/config.json")
+[ "$hits" -eq 0 ] || stop "found: $(cat "$work/places")"
+key_hits=$(grep -rlF -- "$key" "$registry_dir" "$work/enc" "$work/thief" "$work"/*.log "$work/owner.out" | wc -l)
+[ "$key_hits" -eq 0 ] || stop "the key was found in $key_hits files"
+say "(as it is, as hexadecimal digits and in base64; for the key as well)"
+echo "canary found outside the bundle: $hits hits"
+
+took=$(($(now) - start))
+printf '\nDone in %d.%d s; the registry is stopped and all files are removed.\n' $((took / 1000)) $((took % 1000 / 100))
