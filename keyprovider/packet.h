@@ -13,7 +13,7 @@ enum wrap_type { WRAP_A256GCM, WRAP_A256CTR };	/* "aes_256_ctr" is A256CTR */
 
 struct packet {
 	struct kbs_uri	kid;
-	bool		legacy_kid;	/* kid was one of the historic forms */
+	bool		legacy_kid;	/* kid was a historic form, or one free word (then the path is that word) */
 	enum wrap_type	wrap_type;
 	uint8_t		iv[16];
 	size_t		iv_len;		/* 12 for GCM, 16 for CTR */
@@ -27,7 +27,10 @@ int packet_format(const struct kbs_uri *kid, struct span iv, struct span wrapped
 
 /* Seals plain under a 32-byte KEK with a fresh iv and writes the packet. */
 int packet_wrap(const struct kbs_uri *kid, struct span kek, struct span plain, struct buf *out, struct err *) must_check;
-/* Opens with the KEK: -ERR_DECRYPT without detail. out must be secret. */
+/*
+ * Opens with the KEK: -ERR_DECRYPT without detail. out must be secret. A256CTR proves nothing: what comes
+ * out of it may be anything.
+ */
 int packet_unwrap(const struct packet *, struct span kek, struct buf *out, struct err *) must_check;
 
 #endif
