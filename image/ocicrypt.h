@@ -38,7 +38,12 @@ int ocicrypt_private_format(const struct ocicrypt_private *, const char *digest,
  * (jwe, pkcs7, pgp, pkcs11), -ERR_IMAGE when there is none.
  */
 int ocicrypt_wrapped_keys(const struct layer *, const char *provider, struct buf *out, struct err *) must_check;
-/* The decoded public options of a layer. */
+/*
+ * Takes the next of them from the front and appends its decoded bytes (an annotation packet): 1, 0 when none
+ * is left, -ERR_IMAGE for bad base64.
+ */
+int ocicrypt_next_wrapped(struct span *joined, struct buf *out, struct err *) must_check;
+/* The decoded public options of a layer. -ERR_IMAGE. */
 int ocicrypt_layer_public(const struct layer *, struct ocicrypt_public *out, struct err *) must_check;
 
 /* Stage: MAC over the ciphertext, then CTR. finish gives -ERR_MAC. */

@@ -40,7 +40,7 @@ struct kbc_ops {
 	int	(*get_resource)(struct kbc *, const struct kbs_uri *, struct buf *secret, struct err *);
 	/* The 32-byte key that wraps layer keys under this id. -ERR_KEY_NOTFOUND. Optional. */
 	int	(*get_key)(struct kbc *, const struct kbs_uri *, struct buf *secret, struct err *);
-	void	(*close)(struct kbc *);		/* optional: state is wiped anyway */
+	void	(*close)(struct kbc *);		/* also after open failed; optional: state is wiped anyway */
 };
 
 struct kbc {
@@ -51,6 +51,7 @@ struct kbc {
 };
 
 extern const struct kbc_ops *const kbcs[];	/* NULL-ended, in order of kbc.c */
+extern const struct kbc_ops kbc_offline_fs;	/* the modules, one file each */
 
 /* -ERR_CONFIG lists the names there are. */
 const struct kbc_ops *kbc_find(const char *name, struct err *);
@@ -60,7 +61,7 @@ const char *kbc_files_dir(const struct kbc_ops *, const char *uri);
 /* env and uri must outlive it. */
 int kbc_open(const struct kbc_params *, const struct kbc_env *, struct kbc *out, struct err *) must_check;
 void kbc_close(struct kbc *);
-/* -ERR_UNSUPPORTED when the module has no such operation. */
+/* Appended to a secret buffer, all or nothing. -ERR_UNSUPPORTED when the module has no such operation. */
 int kbc_get_resource(struct kbc *, const struct kbs_uri *, struct buf *secret, struct err *) must_check;
 int kbc_get_key(struct kbc *, const struct kbs_uri *, struct buf *secret, struct err *) must_check;
 
