@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #include "agent/userns.h"
+#include "kbc/kbc.h"
 #include "lib/sys.h"
 
 /* Our own executable: by /proc where there is one, else by the name it was started with. */
@@ -305,4 +306,59 @@ monitor_send_file(int control, uint8_t which, int fd, struct err *e)
 	rc = msg_send(control, &m, -1, e);
 	m.nfds = 0;
 	return rc;
+}
+
+int
+monitor_send_link(int key, uint32_t layer, int fd, struct err *e)
+{
+	automsg m;
+	int rc;
+
+	msg_init(&m, M_KEY_LINK, 0);
+	rc = msg_put_u32(&m, layer, e);
+	if (rc < 0)
+		return rc;
+	msg_put_fd(&m, fd);
+	rc = msg_send(key, &m, -1, e);
+	m.nfds = 0;
+	return rc;
+}
+
+/* A missing file is the module's matter, when it is asked for; one that is there must open. */
+static int
+send_kbc_files(int key, const char *text, struct err *e)
+{
+	struct kbc_params params;
+	const struct kbc_ops *ops;
+	int rc = kbc_params_parse(span_str(text), &params, e);
+
+	if (rc < 0)
+		return rc;
+	ops = kbc_find(params.name, e);
+	if (ops == NULL)
+		return -(int)e->code;
+	for (size_t i = 0; ops->files != NULL && ops->files[i] != NULL && rc == 0; i++) {
+		autoclose int fd = -1;
+		char path[PATH_MAX];
+
+		snprintf(path, sizeof(path), "%s/%s", kbc_files_dir(ops, params.uri), ops->files[i]);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0)
+			rc = monitor_send_file(key, (uint8_t)i, fd, e);
+		else if (errno != ENOENT)
+			rc = err_sys_as(e, ERR_CONFIG, "%s: %s", params.name, path);
+	}
+	return rc;
+}
+
+int
+monitor_set_up_key(int key, const char *kbc_params, struct err *e)
+{
+	automsg m;
+	int rc = kbc_params != NULL ? send_kbc_files(key, kbc_params, e) : 0;
+
+	msg_init(&m, M_KEY_SETUP, 0);
+	if (rc == 0)
+		rc = msg_put_str(&m, kbc_params != NULL ? kbc_params : "", e);
+	return rc < 0 ? rc : msg_send(key, &m, -1, e);
 }

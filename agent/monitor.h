@@ -51,5 +51,9 @@ int monitor_wait(struct monitor *, pid_t, int *status, struct err *) must_check;
 
 /* Sends M_FILE: which, and a descriptor that stays the caller's. */
 int monitor_send_file(int control, uint8_t which, int fd, struct err *) must_check;
+/* Sends M_KEY_LINK. */
+int monitor_send_link(int key, uint32_t layer, int fd, struct err *) must_check;
+/* Tells key which broker (NULL: none) and hands it the files of that module that are there. */
+int monitor_set_up_key(int key, const char *kbc_params, struct err *) must_check;
 
 #endif

@@ -152,7 +152,8 @@ open_places(const char *target, const char *work, struct staging *s, struct err 
 }
 
 int
-staging_open(const char *target, const char *work, struct staging *out, struct err *e)
+staging_open(const char *target, const char *work, bool rootfs, struct staging *out,
+    struct err *e)
 {
 	struct staging s = { .parent = -1, .work = -1, .area = -1, .dir = -1, .rootfs = -1 };
 	int rc;
@@ -162,7 +163,7 @@ staging_open(const char *target, const char *work, struct staging *out, struct e
 		rc = make_dir(&s, e);
 	if (rc == 0) {
 		sweep(s.area);
-		rc = make_rootfs(&s, e);
+		rc = rootfs ? make_rootfs(&s, e) : 0;
 	}
 	if (rc < 0) {
 		staging_close(&s);

@@ -14,14 +14,14 @@ struct staging {
 	int	work, area;	/* WORK and WORK/.cacao-staging */
 	char	name[33];	/* in area; "" while there is none */
 	int	dir;		/* the staging directory, locked */
-	int	rootfs;		/* its "rootfs", mode 0755 */
+	int	rootfs;		/* its "rootfs", mode 0755; -1 when none was asked for */
 };
 
 /*
  * target must not exist or be an empty directory. work NULL: the target's parent directory; it must be on the
  * same file system. -ERR_STORAGE.
  */
-int staging_open(const char *target, const char *work, struct staging *out, struct err *) must_check;
+int staging_open(const char *target, const char *work, bool rootfs, struct staging *out, struct err *) must_check;
 /* Gives the staging directory (what NULL), or what in it, the target's name. */
 int staging_commit(struct staging *, const char *what, struct err *) must_check;
 /* Removes what is left and closes. After commit there is nothing left to remove. */

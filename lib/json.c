@@ -17,7 +17,7 @@ struct token {
 	uint32_t	start, end;	/* of the text, quotes included */
 	uint32_t	next;		/* first token behind this value */
 	uint32_t	count;		/* containers: entries; names: their object */
-	uint8_t		type;		/* enum json_type */
+	uint8_t		type;		/* enum json_kind */
 };
 
 struct json {
@@ -266,7 +266,7 @@ skip_space(struct scan *s)
 
 /* Adds the token that starts here; its end is set when it is known. */
 static int
-token_add(struct scan *s, enum json_type type, uint32_t *out)
+token_add(struct scan *s, enum json_kind type, uint32_t *out)
 {
 	struct json *j = s->j;
 
@@ -442,9 +442,9 @@ close_container(struct scan *s)
 
 /* What the first byte of a value announces; false if no value begins so. */
 static bool
-value_type(uint8_t c, enum json_type *out)
+value_type(uint8_t c, enum json_kind *out)
 {
-	static const struct { char first; enum json_type type; } starts[] = {
+	static const struct { char first; enum json_kind type; } starts[] = {
 		{ '{', JSON_OBJECT }, { '[', JSON_ARRAY }, { '"', JSON_STRING },
 		{ 't', JSON_BOOL }, { 'f', JSON_BOOL }, { 'n', JSON_NULL },
 		{ '-', JSON_NUMBER },
@@ -463,7 +463,7 @@ value_type(uint8_t c, enum json_type *out)
 static int
 scan_value(struct scan *s)
 {
-	enum json_type type;
+	enum json_kind type;
 	uint32_t t;
 	int rc;
 
@@ -634,16 +634,16 @@ json_ok(struct json_val v)
 	return v.doc != NULL;
 }
 
-enum json_type
-json_type(struct json_val v)
+enum json_kind
+json_kind(struct json_val v)
 {
-	return (enum json_type)v.doc->tokens[v.tok].type;
+	return (enum json_kind)v.doc->tokens[v.tok].type;
 }
 
 bool
-json_is(struct json_val v, enum json_type type)
+json_is(struct json_val v, enum json_kind type)
 {
-	return json_ok(v) && json_type(v) == type;
+	return json_ok(v) && json_kind(v) == type;
 }
 
 struct span
@@ -714,7 +714,7 @@ json_next(struct json_iter *it)
 }
 
 static int
-expect(struct json_val v, enum json_type type, const char *what, struct err *e)
+expect(struct json_val v, enum json_kind type, const char *what, struct err *e)
 {
 	static const char *const names[] = {
 		[JSON_NULL] = "null", [JSON_BOOL] = "true or false",
@@ -724,7 +724,7 @@ expect(struct json_val v, enum json_type type, const char *what, struct err *e)
 
 	if (!json_ok(v))
 		return err_set(e, ERR_PARSE, "%s is missing", what);
-	if (json_type(v) != type)
+	if (json_kind(v) != type)
 		return err_set(e, ERR_PARSE, "%s must be %s", what, names[type]);
 	return 0;
 }
@@ -817,7 +817,7 @@ json_u64(struct json_val v, const char *what, uint64_t max, uint64_t *out, struc
 }
 
 int
-json_bool(struct json_val v, const char *what, bool *out, struct err *e)
+json_boolean(struct json_val v, const char *what, bool *out, struct err *e)
 {
 	int rc = expect(v, JSON_BOOL, what, e);
 

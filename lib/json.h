@@ -13,7 +13,7 @@
 
 #include "lib/buf.h"
 
-enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_kind { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 struct json;			/* a parsed document: token table over the text */
 
@@ -34,8 +34,8 @@ void json_freep(struct json **);
 
 struct json_val json_root(const struct json *);
 bool json_ok(struct json_val);				/* is it there? */
-enum json_type json_type(struct json_val);		/* of a value that is there */
-bool json_is(struct json_val, enum json_type);		/* there and of this type */
+enum json_kind json_kind(struct json_val);		/* of a value that is there */
+bool json_is(struct json_val, enum json_kind);		/* there and of this type */
 
 /* Member by name; not there: json_ok() is false. obj may itself be absent or no object. */
 struct json_val json_get(struct json_val obj, const char *name);
@@ -54,7 +54,7 @@ bool json_next(struct json_iter *);
 int json_str(struct json_val, const char *what, struct buf *out, struct err *) must_check;	/* appended; U+0000 refused */
 int json_cstr(struct json_val, const char *what, char *out, size_t size, struct err *) must_check;
 int json_u64(struct json_val, const char *what, uint64_t max, uint64_t *out, struct err *) must_check;	/* an integer, no exponent */
-int json_bool(struct json_val, const char *what, bool *out, struct err *) must_check;
+int json_boolean(struct json_val, const char *what, bool *out, struct err *) must_check;
 bool json_str_eq(struct json_val, const char *);	/* a string with exactly this value */
 struct span json_raw(struct json_val);			/* the bytes of the value, quotes included */
 

@@ -19,7 +19,7 @@
 #define LIMIT_KEYS_FILE		KIB(256)	/* fits the secret arena twice */
 #define LIMIT_RESOURCES_FILE	MIB(16)
 #define LIMIT_RESOURCE		MIB(4)
-#define LIMIT_ANNOTATION	KIB(64)		/* an ocicrypt annotation, all recipients */
+#define LIMIT_ANNOTATION	KIB(48)		/* an ocicrypt annotation, all recipients; fits a message */
 #define LIMIT_PACKET		KIB(32)		/* one annotation packet */
 
 #define LIMIT_JSON_DEPTH	32

@@ -42,14 +42,14 @@ static const int word_stdio[] = {
 	SCMP_SYS(fstat), SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap),
 	SCMP_SYS(madvise), SCMP_SYS(mlock), SCMP_SYS(futex), SCMP_SYS(clock_gettime),
 	SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(getrandom),
-	SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(geteuid), SCMP_SYS(tgkill),
-	SCMP_SYS(tkill), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(geteuid),
+	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(rt_sigaction), SCMP_SYS(restart_syscall), SCMP_SYS(sched_yield),
 	SCMP_SYS(exit), SCMP_SYS(exit_group), END
 };
 
 static const int word_fdpass[] = {
-	SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), END
+	SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(pipe2), END
 };
 
 /* glibc: clone3 is refused, so that it falls back to clone. */
@@ -275,7 +275,7 @@ set_limit(int resource, uint64_t value, const char *role, struct err *e)
 {
 	struct rlimit l = { value, value };
 
-	if (setrlimit(resource, &l) < 0)
+	if (syscall(SYS_prlimit64, 0, resource, &l, NULL) < 0)
 		return err_sys_as(e, ERR_SANDBOX, "%s: limit %d", role, resource);
 	return 0;
 }

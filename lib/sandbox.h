@@ -2,7 +2,7 @@
  * sandbox.h: what a process may do from now on, as a list of words. Entered
  * once, late, after set-up: no new privileges, no capabilities but those named,
  * undumpable, no core, resource limits, seccomp (everything not listed fails
- * with EPERM, what no role ever needs kills), Landlock (only the paths given).
+ * with ENOSYS, what no role ever needs kills), Landlock (only the paths given).
  */
 #ifndef LIB_SANDBOX_H
 #define LIB_SANDBOX_H
@@ -11,7 +11,7 @@
 
 enum sandbox_word {		/* each a list of system calls in sandbox.c */
 	WORD_STDIO,		/* read, write, poll, memory, time, exit */
-	WORD_FDPASS,		/* sendmsg and recvmsg on sockets that are there */
+	WORD_FDPASS,		/* sendmsg and recvmsg on sockets that are there, new pipes */
 	WORD_THREAD,		/* one more thread and its futex */
 	WORD_FILE_READ,		/* open for reading, stat, getdents */
 	WORD_TREE_WRITE,	/* create, link, unlink, owner, mode, times, xattrs */

@@ -21,7 +21,7 @@ read_value(struct json_val v)
 	if (json_cstr(v, "value", small, sizeof(small), &e) == 0 && strcmp(small, buf_str(&text)) != 0)
 		abort();
 	(void)!json_u64(v, "value", UINT64_MAX, &n, &e);
-	(void)!json_bool(v, "value", &b, &e);
+	(void)!json_boolean(v, "value", &b, &e);
 	if (json_raw(v).len == 0)
 		abort();
 }

@@ -7,11 +7,7 @@
 #include "lib/json.h"
 
 /* Two of json-c's names are ours as well. */
-#define json_bool	json_c_bool
-#define json_type	json_c_type
 #include <json-c/json.h>
-#undef json_bool
-#undef json_type
 
 #include "lib/limits.h"
 #include "lib/sys.h"
@@ -175,7 +171,7 @@ same_object(struct json_val v, struct json_object *o)
 static bool
 same(struct json_val v, struct json_object *o)
 {
-	static const enum json_type types[] = {
+	static const enum json_kind types[] = {
 		[json_type_null] = JSON_NULL, [json_type_boolean] = JSON_BOOL,
 		[json_type_double] = JSON_NUMBER, [json_type_int] = JSON_NUMBER,
 		[json_type_string] = JSON_STRING, [json_type_array] = JSON_ARRAY,
@@ -184,10 +180,10 @@ same(struct json_val v, struct json_object *o)
 	uint64_t n;
 	bool b;
 
-	if (json_type(v) != types[json_object_get_type(o)])
+	if (json_kind(v) != types[json_object_get_type(o)])
 		return false;
 	if (json_is(v, JSON_BOOL))
-		return json_bool(v, "x", &b, &e) == 0 && b == json_object_get_boolean(o);
+		return json_boolean(v, "x", &b, &e) == 0 && b == json_object_get_boolean(o);
 	if (json_is(v, JSON_NUMBER) && json_u64(v, "x", INT64_MAX, &n, &e) == 0)
 		return n == json_object_get_uint64(o);
 	if (json_is(v, JSON_STRING))
@@ -428,12 +424,12 @@ test_numbers(struct json_val root)
 	works(json_u64(json_get(root, "z"), "z", 0, &n, &e), "zero");
 	works(json_u64(json_get(root, "n"), "n", 42, &n, &e), "at the limit");
 	fails(json_u64(json_get(root, "n"), "n", 41, &n, &e), ERR_PARSE, "over the limit");
-	works(json_bool(json_get(root, "t"), "t", &b, &e), "true");
+	works(json_boolean(json_get(root, "t"), "t", &b, &e), "true");
 	ok(b, "is true");
-	works(json_bool(json_get(root, "f"), "f", &b, &e), "false");
+	works(json_boolean(json_get(root, "f"), "f", &b, &e), "false");
 	ok(!b, "is false");
-	fails(json_bool(json_get(root, "n"), "n", &b, &e), ERR_PARSE, "a number is no boolean");
-	fails(json_bool(json_get(root, "nil"), "nil", &b, &e), ERR_PARSE, "null is no boolean");
+	fails(json_boolean(json_get(root, "n"), "n", &b, &e), ERR_PARSE, "a number is no boolean");
+	fails(json_boolean(json_get(root, "nil"), "nil", &b, &e), ERR_PARSE, "null is no boolean");
 }
 
 static void

@@ -1,0 +1,357 @@
+/*
+ * cmd_pull.c: aa-cli pull: the monitor of one pull. It opens what the user named, starts the roles,
+ * gives each layer its pair of processes, and gives the result its name at the very end.
+ */
+#include "lib/base.h"
+
+#include <fcntl.h>
+
+#include "agent/cli.h"
+#include "agent/devices.h"
+#include "agent/monitor.h"
+#include "agent/progress.h"
+#include "agent/staging.h"
+#include "image/manifest.h"
+#include "image/reference.h"
+#include "lib/sys.h"
+
+#define POLICY_DEFAULT	"/etc/cacao/policy.json"
+
+static struct {
+	const char	*policy, *authfile, *ca_file, *decryption_key, *kbc_params, *work_dir,
+			*platform, *device_nodes;
+	bool		 tls_verify, mixed;
+} opt = { .tls_verify = true };
+
+static const struct option_def options[] = {
+	{ "policy", "FILE", "which images are accepted (default " POLICY_DEFAULT "; none: none)", &opt.policy, NULL },
+	{ "aa-kbc-params", "NAME::URI", "key broker of encrypted images (offline_fs_kbc::null)", &opt.kbc_params, NULL },
+	{ "decryption-key", "KEY", "the same as provider:attestation-agent:NAME::URI", &opt.decryption_key, NULL },
+	{ "tls-verify", NULL, "=false: plain http to this registry", NULL, &opt.tls_verify },
+	{ "ca-file", "FILE", "certificates that vouch for the registry (PEM)", &opt.ca_file, NULL },
+	{ "authfile", "FILE", "registry credentials (containers-auth.json)", &opt.authfile, NULL },
+	{ "work-dir", "DIR", "where layers are unpacked (default: beside BUNDLE)", &opt.work_dir, NULL },
+	{ "platform", "OS/ARCH[/VARIANT]", "default: this machine's", &opt.platform, NULL },
+	{ "device-nodes", "WHAT", "create (default as root), refuse or skip", &opt.device_nodes, NULL },
+	{ "allow-mixed-layers", NULL, "accept plain layers among encrypted ones", NULL, &opt.mixed },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+
+static const char more[] =
+    "IMAGE is docker://HOST[:PORT]/PATH[:TAG|@DIGEST] or oci:DIR[:TAG]. BUNDLE gets rootfs and\n"
+    "config.json, all at once at the end; it must not exist or be empty. The manifest's digest is\n"
+    "printed. Everything is checked: digests of manifest, configuration, layers and their content,\n"
+    "the MAC of encrypted layers, and the policy before all.\n\n"
+    "Examples:\n"
+    "  aa-cli pull --policy policy.json docker://registry.example.org/app:v1 /run/app\n"
+    "  aa-cli pull --policy policy.json --aa-kbc-params offline_fs_kbc::null \\\n"
+    "      --tls-verify=false docker://127.0.0.1:5000/secret:v1 bundle\n";
+
+/* Where distributions keep the authorities, tried in this order. */
+static const char *const ca_files[] = {
+	"/etc/ssl/certs/ca-certificates.crt",	/* Debian, Alpine, Arch */
+	"/etc/pki/tls/certs/ca-bundle.crt",	/* Fedora, Anolis, openEuler */
+	"/etc/ssl/cert.pem",
+};
+
+struct job {
+	struct monitor		 m;
+	struct staging		 staging;
+	struct image_ref	 ref;
+	struct platform		 platform;
+	enum device_nodes	 devices;
+	struct progress		 progress;
+	int			 net, key, pull;	/* control sockets */
+	char			 digest[160];		/* the result */
+};
+
+static int
+check_options(struct job *j, const char *image, struct err *e)
+{
+	static const char provider[] = "provider:attestation-agent:";
+	int rc = image_ref_parse(span_str(image), &j->ref, e);
+
+	if (rc < 0)
+		return rc;
+	platform_host(&j->platform);
+	if (opt.platform != NULL)
+		rc = platform_parse(span_str(opt.platform), &j->platform, e);
+	if (rc < 0)
+		return err_set(e, ERR_USAGE, "--platform: '%s' is not OS/ARCH", opt.platform);
+	if (opt.decryption_key != NULL) {
+		if (strncmp(opt.decryption_key, provider, strlen(provider)) != 0)
+			return err_set(e, ERR_UNSUPPORTED, "--decryption-key: private key files are not "
+			    "supported yet, only %sNAME::URI", provider);
+		if (opt.kbc_params != NULL)
+			return err_set(e, ERR_USAGE, "--decryption-key and --aa-kbc-params say the same: give one");
+		opt.kbc_params = opt.decryption_key + strlen(provider);
+	}
+	return device_nodes_parse(opt.device_nodes, &j->devices, e);
+}
+
+/* A file that the user named must be there; one of the defaults may be missing. */
+static int
+open_named(const char *option, const char *name, int *fd, struct err *e)
+{
+	*fd = open(name, O_RDONLY | O_CLOEXEC);
+	return *fd < 0 ? err_sys_as(e, ERR_CONFIG, "--%s %s", option, name) : 0;
+}
+
+static int
+set_up_net(struct job *j, struct err *e)
+{
+	autoclose int ca = -1, auth = -1;
+	automsg m;
+	int rc = 0;
+
+	msg_init(&m, M_NET_SETUP, 0);
+	if (opt.ca_file != NULL)
+		rc = open_named("ca-file", opt.ca_file, &ca, e);
+	for (size_t i = 0; i < ARRAY_LEN(ca_files) && opt.ca_file == NULL && ca < 0; i++)
+		ca = open(ca_files[i], O_RDONLY | O_CLOEXEC);
+	if (rc == 0 && opt.authfile != NULL)
+		rc = open_named("authfile", opt.authfile, &auth, e);
+	if (rc == 0 && ca >= 0)
+		rc = monitor_send_file(j->net, NET_FILE_CA, ca, e);
+	if (rc == 0 && auth >= 0)
+		rc = monitor_send_file(j->net, NET_FILE_AUTH, auth, e);
+	if (rc == 0)
+		rc = msg_put_str(&m, opt.tls_verify ? "" : j->ref.domain, e);
+	return rc < 0 ? rc : msg_send(j->net, &m, -1, e);
+}
+
+static int
+set_up_pull(struct job *j, const char *image, struct err *e)
+{
+	const char *policy = opt.policy != NULL ? opt.policy : POLICY_DEFAULT;
+	autoclose int fd = open(policy, O_RDONLY | O_CLOEXEC), layout = -1;
+	automsg m;
+	int rc = 0;
+
+	msg_init(&m, M_PULL_SETUP, 0);
+	if (fd >= 0)
+		rc = monitor_send_file(j->pull, PULL_FILE_POLICY, fd, e);
+	else if (opt.policy != NULL || errno != ENOENT)
+		rc = err_sys_as(e, ERR_POLICY_INVALID, "policy %s", policy);
+	if (rc == 0 && j->ref.transport == TRANSPORT_OCI) {
+		layout = open(j->ref.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (layout < 0)
+			return err_sys_as(e, ERR_IMAGE_NOTFOUND, "%s", image);
+		rc = monitor_send_file(j->pull, PULL_FILE_LAYOUT, layout, e);
+	}
+	if (rc == 0)
+		rc = msg_put_str(&m, image, e);
+	if (rc == 0)
+		rc = msg_put_str(&m, j->platform.os, e);
+	if (rc == 0)
+		rc = msg_put_str(&m, j->platform.architecture, e);
+	if (rc == 0)
+		rc = msg_put_str(&m, j->platform.variant, e);
+	if (rc == 0)
+		rc = msg_put_u8(&m, opt.mixed, e);
+	if (rc == 0)
+		rc = msg_put_u8(&m, j->m.root_mode, e);
+	if (rc == 0)
+		rc = msg_put_u8(&m, (uint8_t)j->devices, e);
+	return rc < 0 ? rc : msg_send(j->pull, &m, -1, e);
+}
+
+/* Starts a role with a control socket of ours; the role's own descriptors follow it. */
+static int
+start(struct job *j, enum role role, const int *own, size_t n, int *control, struct err *e)
+{
+	int pair[2], fds[8], rc;
+	pid_t pid;
+
+	rc = msg_pair(pair, e);
+	if (rc < 0)
+		return rc;
+	fds[0] = pair[1];
+	for (size_t i = 0; i < n; i++)
+		fds[1 + i] = own[i];
+	rc = monitor_spawn(&j->m, role, fds, 1 + n, -1, -1, -1, &pid, e);
+	close(pair[1]);
+	if (rc < 0)
+		close(pair[0]);
+	else
+		*control = pair[0];
+	return rc;
+}
+
+static int
+start_roles(struct job *j, struct err *e)
+{
+	autoclose int config = -1, net_a = -1, net_b = -1, key_a = -1, key_b = -1;
+	int pair[2], rc;
+
+	config = sys_openat(j->staging.dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (config < 0)
+		return err_sys_as(e, ERR_STORAGE, "config.json");
+	rc = msg_pair(pair, e);
+	if (rc < 0)
+		return rc;
+	net_a = pair[0];
+	net_b = pair[1];
+	rc = msg_pair(pair, e);
+	if (rc < 0)
+		return rc;
+	key_a = pair[0];
+	key_b = pair[1];
+	rc = start(j, ROLE_NET, &net_a, 1, &j->net, e);
+	if (rc == 0)
+		rc = start(j, ROLE_KEY, &key_a, 1, &j->key, e);
+	if (rc == 0)
+		rc = start(j, ROLE_PULL, (int[]){ net_b, key_b, j->staging.rootfs, config }, 4, &j->pull, e);
+	return rc;
+}
+
+/* A pair for one layer; its control sockets go to pull, a key link to key. */
+static int
+start_layer(struct job *j, const struct msg *ask, struct err *e)
+{
+	autoclose int to_crypt = -1, to_unpack = -1, in = -1, out = -1, link_key = -1, link_crypt = -1;
+	struct msg_reader r = msg_reader(ask);
+	uint32_t layer = msg_get_u32(&r);
+	bool encrypted = msg_get_u8(&r) != 0;
+	automsg answer;
+	int pair[2], rc;
+
+	msg_init(&answer, M_LAYER_FDS, ask->id);
+	if (!msg_get_end(&r) || layer >= LIMIT_LAYERS)
+		return err_set(e, ERR_PROTO, "pull asked for something odd");
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return err_sys(e, "pipe");
+	in = pair[0];
+	out = pair[1];
+	(void)fcntl(out, F_SETPIPE_SZ, 1 << 20);
+	if (encrypted) {
+		rc = msg_pair(pair, e);
+		if (rc < 0)
+			return rc;
+		link_key = pair[0];
+		link_crypt = pair[1];
+		rc = monitor_send_link(j->key, layer, link_key, e);
+		if (rc < 0)
+			return rc;
+	}
+	rc = start(j, ROLE_CRYPT, (int[]){ out, link_crypt }, 2, &to_crypt, e);
+	if (rc == 0)
+		rc = start(j, ROLE_UNPACK, (int[]){ in, j->staging.rootfs }, 2, &to_unpack, e);
+	if (rc < 0)
+		return rc;
+	msg_put_fd(&answer, to_crypt);
+	msg_put_fd(&answer, to_unpack);
+	rc = msg_send(j->pull, &answer, -1, e);
+	answer.nfds = 0;
+	return rc;
+}
+
+static void
+show_progress(struct job *j, const struct msg *m)
+{
+	struct msg_reader r = msg_reader(m);
+	uint32_t layer = msg_get_u32(&r), layers = msg_get_u32(&r);
+	uint64_t bytes = msg_get_u64(&r), of = msg_get_u64(&r);
+
+	if (msg_get_end(&r))
+		progress_update(&j->progress, layer, layers, bytes, of);
+}
+
+static int
+take_result(struct job *j, const struct msg *m, struct err *e)
+{
+	struct msg_reader r = msg_reader(m);
+	int rc = role_verdict(&r, e);
+
+	if (rc < 0)
+		return rc;
+	msg_get_str(&r, j->digest, sizeof(j->digest));
+	return msg_get_end(&r) ? 0 : err_set(e, ERR_PROTO, "result that cannot be read");
+}
+
+/* Serves the pull role until its verdict. */
+static int
+serve_pull(struct job *j, struct err *e)
+{
+	static const struct msg_rule rules[] = {
+		{ .type = M_LAYER, .max_len = 5 },
+		{ .type = M_PROGRESS, .max_len = 24 },
+		{ .type = M_PULL_DONE, .max_len = KIB(1) },
+		{ 0 },
+	};
+
+	for (;;) {
+		automsg m;
+		int rc = monitor_await(&j->m, j->pull, rules, &m, e);
+
+		if (rc == 0 && j->m.crash.code != ERR_NONE) {
+			*e = j->m.crash;
+			return -(int)e->code;
+		}
+		if (rc == 0)
+			return err_set(e, ERR_CRASH, "the pull process died");
+		if (rc < 0)
+			return rc;
+		if (m.type == M_PULL_DONE)
+			return take_result(j, &m, e);
+		if (m.type == M_PROGRESS)
+			show_progress(j, &m);
+		else if ((rc = start_layer(j, &m, e)) < 0)
+			return rc;
+	}
+}
+
+static int
+run_roles(struct job *j, const char *image, struct err *e)
+{
+	int rc = start_roles(j, e);
+
+	if (rc == 0)
+		rc = set_up_net(j, e);
+	if (rc == 0)
+		rc = monitor_set_up_key(j->key, opt.kbc_params, e);
+	if (rc == 0)
+		rc = set_up_pull(j, image, e);
+	return rc < 0 ? rc : serve_pull(j, e);
+}
+
+static int
+run(const char **operands, unused size_t n, struct err *e)
+{
+	struct job j = { .net = -1, .key = -1, .pull = -1 };
+	int rc = check_options(&j, operands[0], e);
+
+	if (rc < 0)
+		return rc;
+	progress_init(&j.progress);
+	rc = monitor_open(&j.m, e);
+	if (rc == 0)
+		rc = staging_open(operands[1], opt.work_dir, true, &j.staging, e);
+	if (rc == 0) {
+		rc = run_roles(&j, operands[0], e);
+		progress_end(&j.progress);
+		base_close(&j.net);
+		base_close(&j.key);
+		base_close(&j.pull);
+		monitor_close(&j.m);	/* nobody may write any more when the name is given */
+		if (rc == 0)
+			rc = staging_commit(&j.staging, NULL, e);
+		staging_close(&j.staging);
+	} else {
+		monitor_close(&j.m);
+	}
+	if (rc == 0)
+		printf("%s\n", j.digest);
+	return rc;
+}
+
+const struct cli_verb verb_pull = {
+	.name = "pull",
+	.operands = "IMAGE BUNDLE",
+	.summary = "pull, check, decrypt and unpack an image to a bundle",
+	.more = more,
+	.options = options,
+	.min = 2,
+	.max = 2,
+	.run = run,
+};

@@ -1,0 +1,146 @@
+/*
+ * cmd_unpack.c: aa-cli unpack: layer files onto a flat root, by the same role, in the same
+ * sandbox, with the same refusals as a pull.
+ */
+#include "lib/base.h"
+
+#include <fcntl.h>
+
+#include "agent/cli.h"
+#include "agent/devices.h"
+#include "agent/monitor.h"
+#include "agent/staging.h"
+#include "image/manifest.h"
+
+static struct {
+	const char	*rootfs, *work_dir, *device_nodes;
+} opt;
+
+static const struct option_def options[] = {
+	{ "rootfs", "DIR", "the root to make; must not exist or be empty", &opt.rootfs, NULL },
+	{ "work-dir", "DIR", "where it is made before it gets its name (default: beside DIR)", &opt.work_dir, NULL },
+	{ "device-nodes", "WHAT", "create (default as root), refuse or skip", &opt.device_nodes, NULL },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+
+static const char more[] =
+    "FILEs are layers as they lie in an image layout, plain tar or gzip, the lowest first; \"-\" is\n"
+    "standard input. Whiteouts are obeyed. The diff_id of each layer is printed.\n\n"
+    "Examples:\n"
+    "  aa-cli unpack --rootfs root base.tar.gz app.tar.gz\n"
+    "  aa-cli unpack --rootfs root blobs/sha256/8f3a…\n";
+
+/* Reads the verdict of one layer and prints its diff_id. */
+static int
+take_result(const char *file, const struct msg *m, struct err *e)
+{
+	struct msg_reader r = msg_reader(m);
+	char diff_id[160];
+	uint64_t skipped;
+	int rc = role_verdict(&r, e);
+
+	if (rc < 0)
+		return err_wrap(e, "%s", file);
+	msg_get_str(&r, diff_id, sizeof(diff_id));
+	(void)msg_get_u64(&r);	/* bytes */
+	(void)msg_get_u64(&r);	/* entries */
+	skipped = msg_get_u64(&r);
+	(void)msg_get_u8(&r);	/* compression was found by its magic: no wonder here */
+	if (!msg_get_end(&r))
+		return err_set(e, ERR_PROTO, "result that cannot be read");
+	if (skipped > 0)
+		log_warning("%s: %" PRIu64 " device nodes skipped", file, skipped);
+	printf("%s\n", diff_id);
+	return 0;
+}
+
+static int
+send_job(int control, bool first, bool owners, enum device_nodes devices, struct err *e)
+{
+	automsg m;
+	int rc;
+
+	msg_init(&m, M_UNPACK_JOB, 0);
+	rc = msg_put_u8(&m, COMPRESSION_NONE, e);
+	if (rc == 0)
+		rc = msg_put_str(&m, "", e);
+	if (rc == 0)
+		rc = msg_put_u8(&m, first, e);
+	if (rc == 0)
+		rc = msg_put_u8(&m, owners, e);
+	if (rc == 0)
+		rc = msg_put_u8(&m, (uint8_t)devices, e);
+	return rc < 0 ? rc : msg_send(control, &m, -1, e);
+}
+
+static int
+unpack_file(struct monitor *m, const struct staging *s, const char *file, bool first,
+    enum device_nodes devices, struct err *e)
+{
+	static const struct msg_rule rules[] = {
+		{ .type = M_UNPACK_DONE, .max_len = KIB(1) }, { 0 },
+	};
+	autoclose int in = -1, ours = -1, theirs = -1;
+	automsg answer;
+	pid_t pid;
+	int pair[2], rc;
+
+	msg_init(&answer, 0, 0);
+	in = strcmp(file, "-") == 0 ? fcntl(0, F_DUPFD_CLOEXEC, 3) : open(file, O_RDONLY | O_CLOEXEC);
+	if (in < 0)
+		return err_sys(e, "%s", file);
+	rc = msg_pair(pair, e);
+	if (rc < 0)
+		return rc;
+	ours = pair[0];
+	theirs = pair[1];
+	rc = monitor_spawn(m, ROLE_UNPACK, (int[]){ theirs, in, s->rootfs }, 3, -1, -1, -1, &pid, e);
+	base_close(&theirs);
+	if (rc == 0)
+		rc = send_job(ours, first, m->root_mode, devices, e);
+	if (rc == 0)
+		rc = monitor_await(m, ours, rules, &answer, e);
+	if (rc == 0)
+		return err_set(e, ERR_CRASH, "%s: the unpack process died", file);
+	return rc < 0 ? rc : take_result(file, &answer, e);
+}
+
+static int
+run(const char **operands, size_t n, struct err *e)
+{
+	enum device_nodes devices;
+	struct monitor m;
+	struct staging s;
+	int rc;
+
+	if (opt.rootfs == NULL)
+		return err_set(e, ERR_USAGE, "wants --rootfs DIR");
+	rc = device_nodes_parse(opt.device_nodes, &devices, e);
+	if (rc < 0)
+		return rc;
+	rc = monitor_open(&m, e);
+	if (rc == 0)
+		rc = staging_open(opt.rootfs, opt.work_dir, true, &s, e);
+	if (rc < 0) {
+		monitor_close(&m);
+		return rc;
+	}
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = unpack_file(&m, &s, operands[i], i == 0, devices, e);
+	monitor_close(&m);
+	if (rc == 0)
+		rc = staging_commit(&s, "rootfs", e);
+	staging_close(&s);
+	return rc;
+}
+
+const struct cli_verb verb_unpack = {
+	.name = "unpack",
+	.operands = "--rootfs DIR FILE…",
+	.summary = "unpack layer files onto a flat root",
+	.more = more,
+	.options = options,
+	.min = 1,
+	.max = CLI_MAX_OPERANDS,
+	.run = run,
+};

@@ -1,0 +1,82 @@
+/* keyjob.c: see keyjob.h. */
+#include "lib/base.h"
+
+#include "agent/keyjob.h"
+
+int
+keyjob_start(struct monitor *m, const char *kbc_params, int *control, struct err *e)
+{
+	autoclose int ours = -1, theirs = -1;
+	int pair[2], rc;
+	pid_t pid;
+
+	rc = msg_pair(pair, e);
+	if (rc < 0)
+		return rc;
+	ours = pair[0];
+	theirs = pair[1];
+	rc = monitor_spawn(m, ROLE_KEY, &theirs, 1, -1, -1, -1, &pid, e);
+	if (rc == 0)
+		rc = monitor_set_up_key(ours, kbc_params, e);
+	if (rc == 0)
+		*control = fd_steal(&ours);
+	return rc;
+}
+
+/* The answer to whatever was asked last; extra gets the packet if there is to be one. */
+static int
+await(struct monitor *m, int control, struct buf *packet, struct err *e)
+{
+	static const struct msg_rule rules[] = {
+		{ .type = M_KEY_DONE, .max_len = LIMIT_PACKET + 16 }, { 0 },
+	};
+	struct msg_reader r;
+	automsg answer;
+	int rc = monitor_await(m, control, rules, &answer, e);
+
+	if (rc == 0)
+		return err_set(e, ERR_CRASH, "the key process died");
+	if (rc < 0)
+		return rc;
+	r = msg_reader(&answer);
+	rc = role_verdict(&r, e);
+	if (rc == 0 && packet != NULL)
+		rc = buf_add_span(packet, msg_get_bytes(&r, LIMIT_PACKET), e);
+	if (rc == 0 && !msg_get_end(&r))
+		rc = err_set(e, ERR_PROTO, "answer that cannot be read");
+	return rc;
+}
+
+int
+keyjob_resource(struct monitor *m, int control, const char *uri, int fd, struct err *e)
+{
+	automsg ask;
+	int rc;
+
+	msg_init(&ask, M_KEY_RESOURCE, 0);
+	rc = msg_put_str(&ask, uri, e);
+	if (rc < 0)
+		return rc;
+	msg_put_fd(&ask, fd);
+	rc = msg_send(control, &ask, -1, e);
+	ask.nfds = 0;
+	return rc < 0 ? rc : await(m, control, NULL, e);
+}
+
+int
+keyjob_wrap(struct monitor *m, int control, uint32_t layer, const char *kid, const char *digest,
+    struct buf *packet, struct err *e)
+{
+	automsg ask;
+	int rc;
+
+	msg_init(&ask, M_KEY_WRAP, layer);
+	rc = msg_put_u32(&ask, layer, e);
+	if (rc == 0)
+		rc = msg_put_str(&ask, kid, e);
+	if (rc == 0)
+		rc = msg_put_str(&ask, digest, e);
+	if (rc == 0)
+		rc = msg_send(control, &ask, -1, e);
+	return rc < 0 ? rc : await(m, control, packet, e);
+}

@@ -1,0 +1,19 @@
+/*
+ * keyjob.h: a key role for a command that asks it one thing after the other. Asks travel over its control socket.
+ */
+#ifndef AGENT_KEYJOB_H
+#define AGENT_KEYJOB_H
+
+#include "agent/monitor.h"
+
+/* Starts the key role with this broker; *control is its socket. */
+int keyjob_start(struct monitor *, const char *kbc_params, int *control, struct err *) must_check;
+
+/* Writes a resource to fd; the bytes do not pass through this process. */
+int keyjob_resource(struct monitor *, int control, const char *uri, int fd, struct err *) must_check;
+
+/* Makes a layer key wrapped under kid; packet is its annotation packet (not base64). */
+int keyjob_wrap(struct monitor *, int control, uint32_t layer, const char *kid, const char *digest,
+    struct buf *packet, struct err *) must_check;
+
+#endif
