@@ -91,6 +91,13 @@ probe(struct probe *pr, struct stream *from)
 
 #define PROBE(c)	{ .letter = (c), .end_after = SIZE_MAX, .fail_after = SIZE_MAX }
 
+/* A read that is to fail; `fails` takes an int. */
+static int
+fail_read(struct stream *s, void *p, size_t n)
+{
+	return (int)stream_read(s, p, n, &e);
+}
+
 static void
 test_sources(void)
 {
@@ -110,9 +117,9 @@ test_sources(void)
 	ok(fcntl(fd, F_GETFD) >= 0, "the descriptor stays the caller's");
 	close(fd);
 	works(stream_fd(&bad, -1, "blob", &e), "bad descriptor");
-	fails(stream_read(&bad, got, 1, &e), ERR_SYS, "cannot be read");
+	fails(fail_read(&bad, got, 1), ERR_SYS, "cannot be read");
 	ok(strstr(e.msg, "blob: read") == e.msg, "it is named: %s", e.msg);
-	fails(stream_read(&bad, got, 1, &e), ERR_SYS, "the failure stays");
+	fails(fail_read(&bad, got, 1), ERR_SYS, "the failure stays");
 	is_str(e.msg, "file: failed before", "and says so");
 	fails(stream_finish(&bad, &e), ERR_SYS, "no good end");
 	stream_close(&bad);
@@ -139,15 +146,15 @@ test_read_rules(void)
 	a.fail_after = 2;
 	works(stream_span(&src, SPAN_LIT("abcdef"), &e), "bytes");
 	s = probe(&a, &src);
-	fails(stream_read(&s, got, 0, &e), ERR_BUG, "asking for nothing would look like the end");
-	fails(stream_read(&s, got, SIZE_MAX, &e), ERR_BUG, "asking for too much");
+	fails(fail_read(&s, got, 0), ERR_BUG, "asking for nothing would look like the end");
+	fails(fail_read(&s, got, SIZE_MAX), ERR_BUG, "asking for too much");
 	is_int(stream_read(&s, got, 2, &e), 2, "two bytes");
-	fails(stream_read(&s, got, 2, &e), ERR_LAYER, "failure");
-	fails(stream_read(&s, got, 2, &e), ERR_LAYER, "the same code again");
-	fails(stream_read_full(&s, got, 2, &e), ERR_LAYER, "and here");
+	fails(fail_read(&s, got, 2), ERR_LAYER, "failure");
+	fails(fail_read(&s, got, 2), ERR_LAYER, "the same code again");
+	fails((int)stream_read_full(&s, got, 2, &e), ERR_LAYER, "and here");
 	is_int(a.calls_after_end, 0, "the stage was not asked again");
 	greedy = probe(&g, &src);
-	fails(stream_read(&greedy, got, 4, &e), ERR_BUG, "more than asked for");
+	fails(fail_read(&greedy, got, 4), ERR_BUG, "more than asked for");
 	stream_close(&src);
 }
 
@@ -239,7 +246,7 @@ test_finish_failed(void)
 
 	top = chain(&c);
 	c.p[2].fail_after = 0;
-	fails(stream_read(top, got, sizeof(got), &e), ERR_LAYER, "failure before");
+	fails(fail_read(top, got, sizeof(got)), ERR_LAYER, "failure before");
 	fails(stream_finish(top, &e), ERR_LAYER, "finish cannot succeed after it");
 	is_str(trace, "fa fb ", "those below were asked");
 	stream_close(top);
@@ -306,13 +313,13 @@ test_digest(void)
 	works(stream_span(&src, SPAN_LIT("abcd"), &e), "source");
 	works(stream_digest(&s, &src, HASH_SHA512, NULL, 3, "blob", &e), "stage");
 	is_int(stream_read(&s, got, 3, &e), 3, "three bytes of three");
-	fails(stream_read(&s, got, 1, &e), ERR_DIGEST, "the fourth fails at once");
+	fails(fail_read(&s, got, 1), ERR_DIGEST, "the fourth fails at once");
 	ok(strstr(e.msg, "more than the 3 bytes") != NULL, "not first at the end: %s", e.msg);
 	stream_close(&s);
 
 	works(stream_fd(&src, -1, "file", &e), "bad source");
 	works(stream_digest(&s, &src, HASH_SHA256, NULL, 3, "blob", &e), "stage");
-	fails(stream_read(&s, got, 1, &e), ERR_SYS, "its failure comes through");
+	fails(fail_read(&s, got, 1), ERR_SYS, "its failure comes through");
 	stream_close(&s);
 }
 
