@@ -9,7 +9,8 @@
 if [ -n "${CACAO_DEPS_CACHE-}" ]; then
 	cache=$CACAO_DEPS_CACHE
 else
-	cache=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/cacao
+	cache=${XDG_CACHE_HOME:-${HOME-}/.cache}/cacao
+	[ -n "${XDG_CACHE_HOME-}${HOME-}" ] || cache=/dev/null/none # no home, no cache
 fi
 deps=$top/build/deps
 mkdir -p "$deps"
