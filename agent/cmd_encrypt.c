@@ -392,6 +392,9 @@ run(const char **operands, unused size_t n, struct err *e)
 		rc = staging_open(j.to.dir, NULL, false, &j.out, e);
 	if (rc == 0) {
 		rc = encrypt(&j, &manifest, e);
+		/* Ciphertext is for everybody, as other layouts are. */
+		if (rc == 0 && fchmod(j.out.dir, 0755) < 0)
+			rc = err_sys_as(e, ERR_STORAGE, "%s", j.to.dir);
 		if (rc == 0)
 			rc = staging_commit(&j.out, NULL, e);
 		staging_close(&j.out);

@@ -57,6 +57,7 @@ static const char *const ca_files[] = {
 struct job {
 	struct monitor		 m;
 	struct staging		 staging;
+	char			 image[PATH_MAX + 256];	/* as the pull role gets it */
 	struct image_ref	 ref;
 	struct platform		 platform;
 	enum device_nodes	 devices;
@@ -65,11 +66,31 @@ struct job {
 	char			 digest[160];		/* the result */
 };
 
+/* The policy knows layouts by their absolute path. */
+static int
+parse_image(struct job *j, const char *image, struct err *e)
+{
+	char *absolute;
+	int n, rc = image_ref_parse(span_str(image), &j->ref, e);
+
+	if (rc < 0)
+		return rc;
+	snprintf(j->image, sizeof(j->image), "%s", image);
+	if (j->ref.transport != TRANSPORT_OCI)
+		return 0;
+	absolute = realpath(j->ref.dir, NULL);
+	if (absolute == NULL)
+		return err_sys_as(e, ERR_IMAGE_NOTFOUND, "%s", j->ref.dir);
+	n = snprintf(j->image, sizeof(j->image), "oci:%s%s%s", absolute, j->ref.tag[0] ? ":" : "", j->ref.tag);
+	free(absolute);
+	return n >= (int)sizeof(j->image) ? err_set(e, ERR_LIMIT, "%s: too long", image) : 0;
+}
+
 static int
 check_options(struct job *j, const char *image, struct err *e)
 {
 	static const char provider[] = "provider:attestation-agent:";
-	int rc = image_ref_parse(span_str(image), &j->ref, e);
+	int rc = parse_image(j, image, e);
 
 	if (rc < 0)
 		return rc;
@@ -121,10 +142,10 @@ set_up_net(struct job *j, struct err *e)
 }
 
 static int
-set_up_pull(struct job *j, const char *image, struct err *e)
+set_up_pull(struct job *j, struct err *e)
 {
 	const char *policy = opt.policy != NULL ? opt.policy : POLICY_DEFAULT;
-	autoclose int fd = open(policy, O_RDONLY | O_CLOEXEC), layout = -1;
+	autoclose int fd = open(policy, O_RDONLY | O_CLOEXEC);
 	automsg m;
 	int rc = 0;
 
@@ -133,14 +154,8 @@ set_up_pull(struct job *j, const char *image, struct err *e)
 		rc = monitor_send_file(j->pull, PULL_FILE_POLICY, fd, e);
 	else if (opt.policy != NULL || errno != ENOENT)
 		rc = err_sys_as(e, ERR_POLICY_INVALID, "policy %s", policy);
-	if (rc == 0 && j->ref.transport == TRANSPORT_OCI) {
-		layout = open(j->ref.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (layout < 0)
-			return err_sys_as(e, ERR_IMAGE_NOTFOUND, "%s", image);
-		rc = monitor_send_file(j->pull, PULL_FILE_LAYOUT, layout, e);
-	}
 	if (rc == 0)
-		rc = msg_put_str(&m, image, e);
+		rc = msg_put_str(&m, j->image, e);
 	if (rc == 0)
 		rc = msg_put_str(&m, j->platform.os, e);
 	if (rc == 0)
@@ -181,9 +196,14 @@ start(struct job *j, enum role role, const int *own, size_t n, int *control, str
 static int
 start_roles(struct job *j, struct err *e)
 {
-	autoclose int config = -1, net_a = -1, net_b = -1, key_a = -1, key_b = -1;
+	autoclose int config = -1, layout = -1, net_a = -1, net_b = -1, key_a = -1, key_b = -1;
 	int pair[2], rc;
 
+	if (j->ref.transport == TRANSPORT_OCI) {
+		layout = open(j->ref.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (layout < 0)
+			return err_sys_as(e, ERR_IMAGE_NOTFOUND, "%s", j->ref.dir);
+	}
 	config = sys_openat(j->staging.dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (config < 0)
 		return err_sys_as(e, ERR_STORAGE, "config.json");
@@ -201,7 +221,8 @@ start_roles(struct job *j, struct err *e)
 	if (rc == 0)
 		rc = start(j, ROLE_KEY, &key_a, 1, &j->key, e);
 	if (rc == 0)
-		rc = start(j, ROLE_PULL, (int[]){ net_b, key_b, j->staging.rootfs, config }, 4, &j->pull, e);
+		rc = start(j, ROLE_PULL, (int[]){ net_b, key_b, j->staging.rootfs,
+		    config, layout }, 5, &j->pull, e);
 	return rc;
 }
 
@@ -302,7 +323,7 @@ serve_pull(struct job *j, struct err *e)
 }
 
 static int
-run_roles(struct job *j, const char *image, struct err *e)
+run_roles(struct job *j, struct err *e)
 {
 	int rc = start_roles(j, e);
 
@@ -311,7 +332,7 @@ run_roles(struct job *j, const char *image, struct err *e)
 	if (rc == 0)
 		rc = monitor_set_up_key(j->key, opt.kbc_params, e);
 	if (rc == 0)
-		rc = set_up_pull(j, image, e);
+		rc = set_up_pull(j, e);
 	return rc < 0 ? rc : serve_pull(j, e);
 }
 
@@ -328,7 +349,7 @@ run(const char **operands, unused size_t n, struct err *e)
 	if (rc == 0)
 		rc = staging_open(operands[1], opt.work_dir, true, &j.staging, e);
 	if (rc == 0) {
-		rc = run_roles(&j, operands[0], e);
+		rc = run_roles(&j, e);
 		progress_end(&j.progress);
 		base_close(&j.net);
 		base_close(&j.key);

@@ -69,10 +69,13 @@ make_place(struct place *p, struct err *e)
 static void
 remove_place(struct place *p)
 {
+	autoclose int parent = -1;
+	char base[256];
 	struct err e;
 
 	base_close(&p->dir);
-	if (p->path[0] != '\0' && fs_remove_tree(AT_FDCWD, p->path, &e) < 0)
+	parent = fs_open_parent(p->path, base, &e);
+	if (parent < 0 || fs_remove_tree(parent, base, &e) < 0)
 		log_warning("%s", e.msg);
 }
 

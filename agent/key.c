@@ -7,6 +7,7 @@
 
 #include "agent/roles.h"
 
+#include <fcntl.h>
 #include <poll.h>
 
 #include "image/ocicrypt.h"
@@ -327,8 +328,12 @@ serve_until_gone(struct keyring *k, struct err *e)
 {
 	struct pollfd p[2] = {
 		{ .fd = FD_CONTROL, .events = POLLIN },
-		{ .fd = KEY_FD_PULL, .events = POLLIN },	/* ignored when closed: commands without a pull */
+		{ .fd = KEY_FD_PULL, .events = POLLIN },
 	};
+
+	/* Commands without a pull leave it closed; the number is then free for what is received. */
+	if (fcntl(KEY_FD_PULL, F_GETFD) < 0)
+		p[1].fd = -1;
 
 	for (;;) {
 		int rc = 1;
@@ -338,8 +343,6 @@ serve_until_gone(struct keyring *k, struct err *e)
 		/* The monitor first: its link is older than the request that waits behind it. */
 		if (p[0].revents != 0)
 			rc = from_monitor(k, e);
-		else if (p[1].revents & POLLNVAL)
-			p[1].fd = -1;
 		else if (p[1].revents != 0)
 			rc = from_pull(k, e);
 		if (rc <= 0)

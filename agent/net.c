@@ -48,7 +48,7 @@ prepare(struct sandbox_path paths[ROLE_MAX_PATHS], struct err *e)
 		int fd = open(resolver_files[i], O_PATH | O_CLOEXEC);
 
 		if (fd >= 0)
-			paths[n++] = (struct sandbox_path){ .fd = fd };
+			paths[n++] = (struct sandbox_path){ .fd = fd, .only_rule = true };
 	}
 	paths[n].fd = -1;
 	return 0;

@@ -58,7 +58,11 @@ progress_update(struct progress *p, uint32_t layer, uint32_t layers, uint64_t by
 		p->layer = layer + 1;
 		p->layer_start = p->shown = now;
 	}
-	if (bytes < of && now - p->shown < (p->terminal ? 100 : LINE_EVERY_MS))
+	if (p->complete == p->layer)
+		return;
+	if (bytes == of)
+		p->complete = p->layer;
+	else if (now - p->shown < (p->terminal ? 100 : LINE_EVERY_MS))
 		return;
 	p->shown = now;
 	ms = (uint64_t)MAX(now - p->layer_start, 1);

@@ -10,6 +10,7 @@
 struct progress {
 	bool		terminal;
 	uint32_t	layer;		/* 1-based; 0: none yet */
+	uint32_t	complete;	/* the last layer whose end was shown */
 	int64_t		layer_start, shown;
 	bool		open;		/* a drawn line is not ended yet */
 };

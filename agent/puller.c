@@ -26,8 +26,6 @@ struct puller {
 	struct source		source;
 	bool			owners;
 	enum device_nodes	devices;
-	uint64_t		done_bytes, all_bytes;
-	size_t			layers;
 };
 
 static int
@@ -36,6 +34,10 @@ prepare(struct sandbox_path paths[ROLE_MAX_PATHS], struct err *e)
 	/* For user names in the image's own passwd, and for nothing else. */
 	paths[0] = (struct sandbox_path){ .fd = PULL_FD_ROOTFS };
 	paths[1].fd = -1;
+	if (fcntl(PULL_FD_LAYOUT, F_GETFD) >= 0) {
+		paths[1].fd = PULL_FD_LAYOUT;
+		paths[2].fd = -1;
+	}
 	return crypto_init(e);
 }
 
@@ -175,14 +177,14 @@ struct part {
 };
 
 static void
-tell_progress(const struct puller *p, const struct layer_plan *plan, uint64_t bytes)
+tell_progress(const struct layer_plan *plan, uint64_t bytes)
 {
 	struct err ignored;
 	automsg m;
 
 	msg_init(&m, M_PROGRESS, 0);
 	if (msg_put_u32(&m, (uint32_t)plan->number, &ignored) == 0 &&
-	    msg_put_u32(&m, (uint32_t)p->layers, &ignored) == 0 &&
+	    msg_put_u32(&m, (uint32_t)plan->of, &ignored) == 0 &&
 	    msg_put_u64(&m, bytes, &ignored) == 0 &&
 	    msg_put_u64(&m, plan->layer->desc.size, &ignored) == 0)
 		(void)(msg_send(FD_CONTROL, &m, 0, &ignored) < 0);	/* the next one counts as well */
@@ -190,7 +192,7 @@ tell_progress(const struct puller *p, const struct layer_plan *plan, uint64_t by
 
 /* One message of a part. Its verdict ends it. */
 static void
-hear(const struct puller *p, const struct layer_plan *plan, struct part *part)
+hear(const struct layer_plan *plan, struct part *part)
 {
 	struct msg_reader r;
 	struct err e = { 0 };
@@ -204,7 +206,7 @@ hear(const struct puller *p, const struct layer_plan *plan, struct part *part)
 	part->err = e;
 	r = msg_reader(&m);
 	if (rc > 0 && m.type == M_GET_PROGRESS)
-		tell_progress(p, plan, msg_get_u64(&r));
+		tell_progress(plan, msg_get_u64(&r));
 	if (rc > 0 && m.type != part->done_type)
 		return;
 	part->done = true;
@@ -249,8 +251,7 @@ ends_soon(const struct part parts[PARTS])
 }
 
 static int
-await_parts(const struct puller *p, const struct layer_plan *plan,
-    struct part parts[PARTS], struct err *e)
+await_parts(const struct layer_plan *plan, struct part parts[PARTS], struct err *e)
 {
 	int64_t deadline = -1;
 
@@ -267,7 +268,7 @@ await_parts(const struct puller *p, const struct layer_plan *plan,
 			return err_set(e, ERR_CANCELLED, "the monitor is gone");
 		for (int i = 0; i < PARTS; i++)
 			if (fds[i].fd >= 0 && fds[i].revents != 0)
-				hear(p, plan, &parts[i]);
+				hear(plan, &parts[i]);
 		if (deadline < 0 && ends_soon(parts))
 			deadline = sys_now_ms() + GRACE_MS;
 	}
@@ -327,12 +328,12 @@ env_layer(void *arg, const struct image_ref *ref, const struct layer_plan *plan,
 	parts[PART_NET].done = get == 0;
 	parts[PART_CRYPT].fd = crypt;
 	parts[PART_UNPACK].fd = unpack;
-	tell_progress(p, plan, 0);
-	rc = await_parts(p, plan, parts, e);
+	tell_progress(plan, 0);
+	rc = await_parts(plan, parts, e);
 	if (rc == 0)
 		rc = judge(parts, e);
 	if (rc == 0)
-		tell_progress(p, plan, plan->layer->desc.size);
+		tell_progress(plan, plan->layer->desc.size);
 	return rc;
 }
 
@@ -367,7 +368,10 @@ take_setup(struct puller *p, const struct msg *m, struct err *e)
 	if (!msg_get_end(&r) || devices > DEVICES_SKIP)
 		return err_set(e, ERR_PROTO, "set-up");
 	p->devices = (enum device_nodes)devices;
-	return image_ref_parse(span_str(image), &p->request.ref, e);
+	if (image_ref_parse(span_str(image), &p->request.ref, e) < 0)
+		return -(int)e->code;
+	p->source.layout = p->request.ref.transport == TRANSPORT_OCI ? PULL_FD_LAYOUT : -1;
+	return 0;
 }
 
 static int
@@ -380,7 +384,6 @@ set_up(struct puller *p, struct err *e)
 	};
 
 	for (;;) {
-		struct msg_reader r;
 		automsg m;
 		int rc = msg_recv(FD_CONTROL, rules, -1, &m, e);
 
@@ -388,11 +391,6 @@ set_up(struct puller *p, struct err *e)
 			return rc < 0 ? rc : err_set(e, ERR_CRASH, "no set-up");
 		if (m.type == M_PULL_SETUP)
 			return take_setup(p, &m, e);
-		r = msg_reader(&m);
-		if (msg_get_u8(&r) == PULL_FILE_LAYOUT) {
-			p->source.layout = fd_steal(&m.fds[0]);
-			continue;
-		}
 		rc = fs_read_fd(m.fds[0], "policy", &p->policy, e);
 		if (rc < 0)
 			return err_set(e, ERR_POLICY_INVALID, "policy: it cannot be read, or has more than %zu bytes",

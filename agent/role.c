@@ -115,8 +115,8 @@ confine(const struct role_ops *ops, const struct role_start *start, struct err *
 		s.words &= ~(1u << start->without);
 	rc = sandbox_enter(&s, e);
 	for (struct sandbox_path *p = paths; p->fd >= 0; p++)
-		if (p->fd > UNPACK_FD_ROOTFS)
-			base_close(&p->fd);
+		if (p->only_rule)
+			close(p->fd);
 	return rc;
 }
 

@@ -38,6 +38,7 @@ enum {
 	NET_FD_PULL = 4,
 	KEY_FD_PULL = 4,
 	PULL_FD_NET = 4, PULL_FD_KEY, PULL_FD_ROOTFS, PULL_FD_CONFIG,
+	PULL_FD_LAYOUT,				/* closed unless the source is one */
 	CRYPT_FD_OUT = 4, CRYPT_FD_KEY,
 	UNPACK_FD_IN = 4, UNPACK_FD_ROOTFS,
 };
@@ -104,7 +105,7 @@ enum {
 
 /* Files by number in M_FILE (of key: the position in kbc_ops.files). */
 enum { NET_FILE_CA, NET_FILE_AUTH };
-enum { PULL_FILE_POLICY, PULL_FILE_LAYOUT };
+enum { PULL_FILE_POLICY };
 
 /* A message that only says how it went: err?. failed NULL: well. */
 int role_answer(int fd, uint16_t type, uint32_t id, const struct err *failed, struct err *) must_check;

@@ -154,7 +154,7 @@ pull_layers(const struct pull_request *req, const struct image_env *env,
     const struct manifest *m, const struct image_config *config, struct err *e)
 {
 	for (size_t i = 0; i < m->nlayers; i++) {
-		struct layer_plan plan = { i, &m->layers[i], &config->diff_ids[i] };
+		struct layer_plan plan = { i, m->nlayers, &m->layers[i], &config->diff_ids[i] };
 		int rc;
 
 		if (m->layers[i].compression == COMPRESSION_ZSTD)
@@ -175,7 +175,7 @@ check_policy(const struct pull_request *req, struct err *e)
 	int rc;
 
 	if (req->policy.len == 0)
-		return err_set(e, ERR_POLICY_INVALID, "there is no policy, or it is empty");
+		return err_set(e, ERR_POLICY_INVALID, "policy: there is none, or it is empty");
 	rc = policy_parse(req->policy, &policy, e);
 	if (rc < 0)
 		return rc;
@@ -222,7 +222,7 @@ pull_image(const struct pull_request *req, const struct image_env *env,
 
 	rc = check_policy(req, e);
 	if (rc < 0)
-		return err_wrap(e, "policy");
+		return rc;
 	rc = resolve(req, env, &doc, &res, e);
 	if (rc < 0)
 		err_wrap(e, "manifest");

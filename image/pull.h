@@ -17,7 +17,7 @@ struct document {
 };
 
 struct layer_plan {
-	size_t			 number;	/* 0-based, bottom first */
+	size_t			 number, of;	/* 0-based, bottom first; of so many */
 	const struct layer	*layer;
 	const struct digest	*diff_id;
 };

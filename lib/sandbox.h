@@ -25,6 +25,7 @@ enum sandbox_need { SANDBOX_REQUIRE, SANDBOX_TRY, SANDBOX_OFF };	/* OFF: develop
 struct sandbox_path {
 	int		fd;	/* directory or file already open; -1 ends the list */
 	bool		write;	/* everything below may be made, changed, removed */
+	bool		only_rule;	/* the caller opened it for this list and closes it after */
 };
 
 struct sandbox {

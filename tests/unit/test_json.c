@@ -6,7 +6,6 @@
 #include "lib/base.h"
 #include "lib/json.h"
 
-/* Two of json-c's names are ours as well. */
 #include <json-c/json.h>
 
 #include "lib/limits.h"
