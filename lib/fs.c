@@ -25,6 +25,7 @@
 
 enum {
 	READ_MIN = 4096,	/* where the size is not known */
+	MARKS = 2048,		/* as deep as a path of LIMIT_PATH can lead */
 	TEMP_BYTES = 8,		/* of chance, in a temporary name */
 };
 
@@ -126,8 +127,10 @@ fs_open_in_root(int dir, const char *path, int flags, mode_t mode)
 
 /*
  * Removing trees. One directory is open at a time: the way down is by the name
- * of a child that is not empty, the way up by "..", where the reading starts
- * again. Mount points, even of the same file system, are never crossed.
+ * of a child that is not empty, the way up by "..", where reading goes on at a
+ * mark (below MARKS levels, from the start). Without marks a directory of many
+ * full ones would be read from its start for each. Mount points, even of the
+ * same file system, are never crossed.
  */
 
 static int
@@ -207,35 +210,39 @@ remove_entry(int dir, const char *name)
 }
 
 /*
- * Removes entries until one is met that is a directory with something in it:
- * 1, and its name in child. 0 when nothing is left.
+ * Removes entries from where d stands until one is met that is a directory
+ * with something in it: 1, its name in child and its place in *where. 0 when
+ * a whole pass found nothing: names may be skipped while others vanish.
  */
 static int
-sweep(DIR *d, char child[NAME_MAX + 1], struct err *e)
+sweep(DIR *d, char child[NAME_MAX + 1], long *where, struct err *e)
 {
-	struct dirent *entry;
-	bool again = true;
+	bool clean = false;
 
-	/* Names may be skipped while others vanish: until a pass finds none. */
-	while (again) {
-		again = false;
-		rewinddir(d);
-		while ((entry = next_entry(d)) != NULL) {
-			int rc = remove_entry(dirfd(d), entry->d_name);
+	for (;;) {
+		long here = telldir(d);
+		struct dirent *entry = next_entry(d);
+		int rc;
 
-			if (rc == -1)
-				return storage(e, "remove", entry->d_name);
-			if (rc == 0) {
-				snprintf(child, NAME_MAX + 1, "%s",
-				    entry->d_name);
-				return 1;
-			}
-			again = true;
+		if (entry == NULL) {
+			if (errno != 0)
+				return storage(e, "read", "a directory");
+			if (clean)
+				return 0;
+			clean = true;
+			rewinddir(d);
+			continue;
 		}
-		if (errno != 0)
-			return err_sys_as(e, ERR_STORAGE, "read a directory");
+		clean = false;
+		rc = remove_entry(dirfd(d), entry->d_name);
+		if (rc == -1)
+			return storage(e, "remove", entry->d_name);
+		if (rc == 0) {
+			snprintf(child, NAME_MAX + 1, "%s", entry->d_name);
+			*where = here;
+			return 1;
+		}
 	}
-	return 0;
 }
 
 /* Empties the directory and closes it, or that where it had to stop. */
@@ -244,10 +251,11 @@ empty(DIR *top, struct err *e)
 {
 	cleanup(close_dir) DIR *at = top;
 	char child[NAME_MAX + 1];
+	long marks[MARKS], where = 0;
 	uint64_t depth = 0;
 
 	for (;;) {
-		int rc = sweep(at, child, e);
+		int rc = sweep(at, child, &where, e);
 		const char *to = rc > 0 ? child : "..";
 		DIR *next;
 
@@ -258,7 +266,13 @@ empty(DIR *top, struct err *e)
 			return storage(e, "open", to);
 		close_dir(&at);
 		at = next;
-		depth = rc > 0 ? depth + 1 : depth - 1;
+		if (rc > 0) {
+			if (depth < MARKS)
+				marks[depth] = where;
+			depth++;
+		} else if (--depth < MARKS) {
+			seekdir(at, marks[depth]);
+		}
 	}
 }
 
