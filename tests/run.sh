@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs test programs that print TAP, counts and shows what failed. The last line is
 # "N passed, N failed, N skipped".
-# usage: run.sh [--label NAME] [--bin DIR] [--slow FACTOR] KIND:FILE...
+# usage: run.sh [--label NAME] [--bin DIR] [--slow FACTOR] [--skips allowed] KIND:FILE...
 #   unit, fuzz     programs: run once, several at a time (fuzz with its corpus folder)
 #   check, boot    scripts: run once, one after the other
 #   e2e            scenarios: run as root and again as an unprivileged user, or once without root
@@ -124,6 +124,7 @@ while :; do
 	--label) label=$2 ;;
 	--bin) RUN_BIN=$2 ;;
 	--slow) RUN_SLOW=$2 ;;
+	--skips) CHECK_ALLOW_SKIP=$([ "$2" = allowed ] && echo 1 || echo 0) ;;
 	*) break ;;
 	esac
 	shift 2
