@@ -332,7 +332,7 @@ write_index(struct job *j, const struct digest *manifest, size_t size, struct er
 }
 
 static int
-encrypt(struct job *j, struct digest *manifest, struct err *e)
+encrypt_image(struct job *j, struct digest *manifest, struct err *e)
 {
 	autobuf text = BUF(LIMIT_MANIFEST);
 	const char *out;
@@ -391,7 +391,7 @@ run(const char **operands, unused size_t n, struct err *e)
 	if (rc == 0)
 		rc = staging_open(j.to.dir, NULL, false, &j.out, e);
 	if (rc == 0) {
-		rc = encrypt(&j, &manifest, e);
+		rc = encrypt_image(&j, &manifest, e);
 		/* Ciphertext is for everybody, as other layouts are. */
 		if (rc == 0 && fchmod(j.out.dir, 0755) < 0)
 			rc = err_sys_as(e, ERR_STORAGE, "%s", j.to.dir);

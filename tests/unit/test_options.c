@@ -1,0 +1,60 @@
+/* test_options.c: command lines as skopeo spells them. */
+#include "lib/base.h"
+
+#include "agent/options.h"
+
+#include "tests/lib/tap.h"
+
+static struct err e;
+static const char *file;
+static bool flag;
+static const char *operands[2];
+static bool help;
+
+static const struct option_def table[] = {
+	{ "file", "FILE", "a file", &file, NULL },
+	{ "tls-verify", NULL, "a flag", NULL, &flag },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+
+#define PARSE(...) parse((char *[]){ __VA_ARGS__, NULL })
+
+static int
+parse(char *argv[])
+{
+	int n = 0;
+
+	while (argv[n] != NULL)
+		n++;
+	file = NULL;
+	flag = true;
+	return options_parse(table, n, argv, operands, 2, &help, &e);
+}
+
+int
+main(void)
+{
+	is_int(PARSE("--file", "x", "a"), 1, "--name value");
+	is_str(file, "x", "value");
+	is_int(PARSE("a", "--file=x=y", "b"), 2, "--name=value between operands");
+	is_str(file, "x=y", "only the first = counts");
+	is_str(operands[1], "b", "operands in order");
+	is_int(PARSE("--tls-verify=false"), 0, "--flag=false");
+	ok(!flag, "is false");
+	is_int(PARSE("--tls-verify=true"), 0, "--flag=true");
+	is_int(PARSE("--tls-verify", "false"), 1, "a flag takes no separate value");
+	ok(flag, "is true");
+	fails(PARSE("--tls-verify=no"), ERR_USAGE, "a flag is true or false");
+	fails(PARSE("--file"), ERR_USAGE, "value missing");
+	fails(PARSE("--file="), ERR_USAGE, "value empty");
+	fails(PARSE("--fil", "x"), ERR_USAGE, "no abbreviations");
+	fails(PARSE("--filex", "x"), ERR_USAGE, "nor longer names");
+	fails(PARSE("-f", "x"), ERR_USAGE, "no short options");
+	fails(PARSE("a", "b", "c"), ERR_USAGE, "too many operands");
+	is_int(PARSE("--", "--file"), 1, "-- ends the options");
+	is_str(operands[0], "--file", "what follows is an operand");
+	is_int(PARSE("-"), 1, "- is an operand");
+	is_int(PARSE("a", "--help", "--nonsense"), 0, "--help wins over what follows");
+	ok(help, "and is told");
+	return tap_done();
+}
