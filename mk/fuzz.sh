@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the fuzzers one after the other, two workers each. usage: fuzz.sh SECONDS NAME...
+# Runs the fuzzers one after the other. usage: fuzz.sh SECONDS NAME...
 # What is found lies in build/fuzz/found; the grown corpus in build/fuzz/corpus. The committed corpus is
 # only read: `build/fuzz/tests/fuzz_NAME -merge=1 tests/fuzz/corpus/NAME build/fuzz/corpus/NAME` adds to it.
 # shellcheck source=mk/common.sh
