@@ -70,6 +70,16 @@ kbc_close(struct kbc *kbc)
 
 typedef int (*kbc_get_fn)(struct kbc *, const struct kbs_uri *, struct buf *, struct err *);
 
+/* What was added behind `before` is no answer. */
+static void
+take_back(struct buf *secret, size_t before)
+{
+	if (secret->len <= before)
+		return;
+	secret_wipe(secret->data + before, secret->len - before);
+	secret->len = before;
+}
+
 static int
 get(struct kbc *kbc, kbc_get_fn fn, const char *what, const struct kbs_uri *uri, struct buf *secret,
     struct err *e)
@@ -82,10 +92,7 @@ get(struct kbc *kbc, kbc_get_fn fn, const char *what, const struct kbs_uri *uri,
 	if (fn == NULL)
 		return err_set(e, ERR_UNSUPPORTED, "%s has no %s", kbc->ops->name, what);
 	if ((rc = fn(kbc, uri, secret, e)) < 0) {
-		if (secret->len > before) {
-			secret_wipe(secret->data + before, secret->len - before);
-			secret->len = before;
-		}
+		take_back(secret, before);
 		return err_wrap(e, "%s", kbc->ops->name);
 	}
 	return 0;
@@ -103,7 +110,8 @@ kbc_get_key(struct kbc *kbc, const struct kbs_uri *uri, struct buf *secret, stru
 	size_t before = secret->len;
 	int rc = get(kbc, kbc->ops->get_key, "keys", uri, secret, e);
 
-	if (rc == 0 && secret->len - before != KEY)
-		return err_set(e, ERR_BUG, "%s: a key that has not %d bytes", kbc->ops->name, KEY);
-	return rc;
+	if (rc < 0 || secret->len - before == KEY)
+		return rc;
+	take_back(secret, before);
+	return err_set(e, ERR_BUG, "%s: a key that has not %d bytes", kbc->ops->name, KEY);
 }
