@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "lib/codec.h"
+#include "tests/lib/fault.h"
 #include "tests/lib/tap.h"
 
 static struct err e;
@@ -231,6 +232,34 @@ test_equal_random(void)
 	ok(crypto_equal((struct span){ NULL, 0 }, (struct span){ a, 0 }), "both empty");
 }
 
+/* Everything that allocates through the seam. */
+static int
+run_all(unused void *arg, struct err *err)
+{
+	const uint8_t zero[32] = { 0 };
+	const struct span key = { zero, 32 };
+	autobuf sealed = BUF(64), opened = BUF(64);
+	uint8_t iv[12];
+	struct hash *h;
+	struct hmac *m;
+	struct ctr *c;
+	int rc;
+
+	if ((rc = hash_new(HASH_SHA256, &h, err)) < 0)
+		return rc;
+	hash_free(h);
+	if ((rc = hmac_new(key, &m, err)) < 0)
+		return rc;
+	hmac_free(m);
+	if ((rc = ctr_new(key, (struct span){ zero, 16 }, &c, err)) < 0)
+		return rc;
+	ctr_free(c);
+	if ((rc = crypto_random(iv, sizeof(iv), err)) < 0 ||
+	    (rc = gcm_seal(key, (struct span){ iv, 12 }, key, &sealed, err)) < 0)
+		return rc;
+	return gcm_open(key, (struct span){ iv, 12 }, buf_span(&sealed), &opened, err);
+}
+
 int
 main(void)
 {
@@ -247,6 +276,9 @@ main(void)
 	test_gcm_known();
 	test_gcm_lengths();
 	test_equal_random();
+	ok(fault_each(FAULT_ALLOC, 0, false, run_all, NULL) > 4, "every allocation fails once");
+	is_int(fault_each(FAULT_IO, EIO, false, run_all, NULL), 1, "no random numbers");
+	is_int(fault_live_bytes(), 0, "nothing leaks");
 	assert(setrlimit(RLIMIT_NOFILE, &usual) == 0);
 	return tap_done();
 }
