@@ -201,7 +201,7 @@ int
 packet_format(const struct kbs_uri *kid, struct span iv, struct span wrapped, struct buf *out,
     struct err *e)
 {
-	autobuf id = BUF(2 * LIMIT_URI), iv64 = BUF(64), wrapped64 = BUF(LIMIT_PACKET);
+	autobuf id = BUF(sizeof(*kid) + 16), iv64 = BUF(64), wrapped64 = BUF(LIMIT_PACKET);
 	int rc;
 
 	if (iv.len != GCM_IV || wrapped.len < GCM_TAG)

@@ -405,7 +405,7 @@ json_boolean(struct json_val v, const char *what, bool *out, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	*out = json_raw(v).p[0] == 't';
+	*out = token_raw(v.doc, v.tok).p[0] == 't';
 	return 0;
 }
 
