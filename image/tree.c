@@ -259,9 +259,8 @@ make_or_keep_directory(struct tree *t, bool *kept, struct err *e)
 		return tree_fail(e, "look at what is there");
 	*kept = S_ISDIR(st.st_mode);
 	if (*kept) {
-		if (geteuid() != 0 && (st.st_mode & S_IRUSR) == 0 &&
-		    fchmodat(t->dir.fd, t->path.base, S_IRWXU, 0) == -1)
-			return tree_fail(e, "make directory readable");
+		if (t->dir.open_up && fchmodat(t->dir.fd, t->path.base, S_IRWXU, 0) == -1)
+			return tree_fail(e, "open up directory");
 		return 0;
 	}
 	if ((rc = remove_existing(t, e)) < 0)
@@ -312,6 +311,8 @@ apply_root(struct tree *t, const struct tar_entry *entry, struct err *e)
 	/* Its times, if it is the current directory, are put back before they are set. */
 	if ((rc = tree_dir_leave(&t->dir, e)) < 0)
 		return rc;
+	if (t->dir.open_up && fchmod(t->options.root, S_IRWXU) == -1)
+		return tree_fail(e, "open up root");
 	fd = sys_openat(t->options.root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (fd == -1)
 		return tree_fail(e, "open root");

@@ -144,25 +144,42 @@ follow(struct walk *w, int link)
 	return true;
 }
 
-/* A directory without rwx for its owner, who is not root: both for the time we are below it. */
+/* Keeps the descriptor and the mode to go back to. */
 static bool
-open_up(struct walk *w, const char *name, mode_t mode)
+remember_opened(struct tree_dir *d, int fd, mode_t mode)
 {
-	struct tree_dir *d = w->d;
-	int fd;
-
+	if (fd == -1)
+		return false;
 	if (d->nopened == ARRAY_LEN(d->opened)) {
+		base_close(&fd);
 		errno = EMFILE;
 		return false;
 	}
-	if (fchmodat(w->at, name, (mode & 07777) | S_IRWXU, 0) == -1)
-		return false;
-	fd = sys_openat(w->at, name, DIR_FLAGS | O_NOFOLLOW, 0);
-	if (fd == -1)
-		return false;
 	d->opened[d->nopened].fd = fd;
 	d->opened[d->nopened++].mode = mode & 07777;
 	return true;
+}
+
+/* A directory without rwx for its owner, who is not root, has them as long as we are below it. */
+static bool
+open_up(struct walk *w, const char *name, mode_t mode)
+{
+	return fchmodat(w->at, name, (mode & 07777) | S_IRWXU, 0) == 0 &&
+	    remember_opened(w->d, sys_openat(w->at, name, DIR_FLAGS | O_NOFOLLOW, 0), mode);
+}
+
+static bool
+start_at_root(struct walk *w)
+{
+	struct tree_dir *d = w->d;
+	struct stat st;
+
+	if (fstat(d->root, &st) == -1)
+		return false;
+	if (lacks_rights(d, &st) && (fchmod(d->root, (st.st_mode & 07777) | S_IRWXU) == -1 ||
+	    !remember_opened(d, sys_openat(d->root, ".", DIR_FLAGS, 0), st.st_mode)))
+		return false;
+	return move_to(w, sys_openat(d->root, ".", LOOK_FLAGS | O_DIRECTORY, 0));
 }
 
 static bool
@@ -229,8 +246,7 @@ walk(struct tree_dir *d, const char *path, int flags, bool create)
 	int fd = -1;
 
 	memcpy(w.rest, path, strlen(path) + 1);
-	w.at = sys_openat(d->root, ".", LOOK_FLAGS | O_DIRECTORY, 0);
-	if (w.at != -1 && walk_on(&w))
+	if (start_at_root(&w) && walk_on(&w))
 		fd = sys_openat(w.at, ".", flags, 0);
 	base_close(&w.at);
 	return fd;
@@ -257,7 +273,14 @@ resolve(struct tree_dir *d, const char *path, int flags, bool create)
 int
 tree_dir_find(struct tree_dir *d, const char *path)
 {
-	return resolve(d, path, O_PATH | O_DIRECTORY | O_CLOEXEC, false);
+	autoclose int fd = resolve(d, path, O_PATH | O_DIRECTORY | O_CLOEXEC, false);
+	struct stat st;
+
+	if (fd == -1 || fstat(fd, &st) == -1)
+		return -1;
+	if (lacks_rights(d, &st))
+		return walk(d, path, O_PATH | O_DIRECTORY | O_CLOEXEC, false);
+	return fd_steal(&fd);
 }
 
 int
