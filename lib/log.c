@@ -167,14 +167,15 @@ format_record(enum log_level level, const char *text, size_t len,
 	    log_to.name, level_names[level]);
 	(void)line_add(&l, head, strlen(head));
 	line_escape(&l, (const uint8_t *)text, len, log_to.json);
-	memcpy(line + l.len, end, strlen(end));
-	return l.len + strlen(end);
+	l.size = RECORD_MAX;
+	(void)line_add(&l, end, strlen(end));
+	return l.len;
 }
 
 void
 log_msg(enum log_level level, const char *fmt, ...)
 {
-	char text[2 * RECORD_MAX], line[RECORD_MAX];
+	char text[2 * RECORD_MAX];
 	int saved = errno, n;
 	va_list ap;
 
@@ -184,12 +185,12 @@ log_msg(enum log_level level, const char *fmt, ...)
 	n = vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if (n > 0) {
+		char line[RECORD_MAX];
 		size_t len = format_record(level, text,
 		    MIN((size_t)n, sizeof(text) - 1), line);
 
-		/* There is nobody left to tell that this failed. */
-		if (sys_write_all(log_to.fd, line, len) == -1)
-			errno = saved;
+		/* Nobody is left to tell that this failed. */
+		(void)!sys_write_all(log_to.fd, line, len);
 	}
 	errno = saved;
 }

@@ -139,6 +139,23 @@ test_messages(struct sys_ops *table)
 }
 
 static void
+test_files(void)
+{
+	char path[] = "/tmp/test_sys.XXXXXX";
+	autoclose int fd = -1, dir = -1;
+
+	if (mkdtemp(path) == NULL)
+		return;
+	dir = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+	fd = sys_openat(dir, "a", O_WRONLY | O_CREAT, 0600);
+	ok(dir >= 0 && fd >= 0, "openat");
+	ok(sys_renameat2(dir, "a", dir, "b", 0) == 0 &&
+	    sys_renameat2(dir, "a", dir, "b", 0) == -1 && errno == ENOENT,
+	    "renameat2");
+	ok(unlinkat(dir, "b", 0) == 0 && rmdir(path) == 0, "clean up");
+}
+
+static void
 test_openat2(struct sys_ops *table)
 {
 	autoclose int fd = sys_openat2(AT_FDCWD, "tests", O_RDONLY | O_CLOEXEC,
@@ -162,6 +179,7 @@ test_wrappers(void)
 	sys = &table;
 	test_interrupts(&table);
 	test_messages(&table);
+	test_files();
 	test_openat2(&table);
 	sys = &sys_real;
 }
