@@ -120,6 +120,15 @@ test_hmac(void)
 		ok(is_hex(out, 32, cases[i].want), "known answer %zu", i);
 		hmac_free(m);
 	}
+	{
+		struct hmac *m = NULL;
+		uint8_t out[32];
+
+		works(hmac_new((struct span){ NULL, 0 }, &m, &e), "no key at all");
+		works(hmac_final(m, out, &e), "hmac_final");
+		ok(is_hex(out, 32, cases[2].want), "is the empty key, not one used before");
+		hmac_free(m);
+	}
 	hmac_free(NULL);
 }
 

@@ -80,7 +80,7 @@ static const struct text bad[] = {
 	T("u at sign", "\"\\u00@0\""), T("u back quote", "\"\\u00`0\""), T("u minus", "\"\\u-041\""),
 	T("u cut", "\"\\u00"), T("lone high", "\"\\ud800\""), T("lone low", "\"\\udc00\""),
 	T("high high", "\"\\ud800\\ud800\""), T("high and letter", "\"\\ud800\\u0041\""), T("high and text", "\"\\ud800abcdef\""),
-	T("low high", "\"\\udc00\\ud800\""), T("high cut", "\"\\ud800\\udc0"), T("high then newline", "\"\\ud800\\n\""),
+	T("low low", "\"\\udc00\\udc00\""), T("low high", "\"\\udc00\\ud800\""), T("high cut", "\"\\ud800\\udc0"), T("high then newline", "\"\\ud800\\n\""),
 	T("newline in string", "\"a\nb\""), T("tab in string", "\"a\tb\""), T("NUL in string", "\"a\0b\""),
 	T("0x1f in string", "\"\x1f\""), T("lone continuation", "\"\x80\""), T("lone 0xbf", "\"\xbf\""),
 	T("overlong 2", "\"\xc0\xaf\""), T("overlong c1", "\"\xc1\xbf\""), T("overlong 3", "\"\xe0\x80\xaf\""),
@@ -305,8 +305,8 @@ test_limits(void)
 	text.len--;
 	assert(buf_add_str(&text, ",0]", &e) == 0);
 	fails(parse(buf_span(&text), NULL), ERR_LIMIT, "one more");
-	fails(json_parse((struct span){ text.data, (size_t)UINT32_MAX }, &(struct json *){ NULL }, &e),
-	    ERR_LIMIT, "text of 4 GiB");
+	fails(json_parse((struct span){ (const uint8_t *)"x", (size_t)UINT32_MAX },
+	    &(struct json *){ NULL }, &e), ERR_LIMIT, "text of 4 GiB, not looked at");
 }
 
 static void
@@ -338,6 +338,31 @@ test_large_object(void)
 	text.len--;
 	assert(buf_add_str(&text, ",\"0003e7\":1}", &e) == 0);
 	fails(parse(buf_span(&text), NULL), ERR_PARSE, "a duplicate far away");
+}
+
+/* The same name in many objects is as cheap, and each finds its own. */
+static void
+test_many_objects(void)
+{
+	autobuf text = BUF(MIB(8));
+	autojson j = NULL;
+	struct json_iter it;
+	int64_t start, took;
+	size_t found = 0;
+	uint64_t n;
+
+	assert(buf_add_str(&text, "[{\"a\":0}", &e) == 0);
+	for (int i = 1; i < 200000; i++)
+		assert(buf_addf(&text, &e, ",{\"a\":%d}", i) == 0);
+	assert(buf_add_str(&text, "]", &e) == 0);
+	start = sys_now_ms();
+	works(json_parse(buf_span(&text), &j, &e), "200,000 objects");
+	it = json_iter(json_root(j));
+	for (uint64_t i = 0; json_next(&it); i++)
+		found += json_u64(json_get(it.val, "a"), "a", UINT64_MAX, &n, &e) == 0 && n == i;
+	took = sys_now_ms() - start;
+	is_int(found, 200000, "each has its own value");
+	ok(took < 5000, "in %" PRId64 " ms", took);
 }
 
 /*
@@ -512,6 +537,7 @@ main(void)
 	test_offsets();
 	test_limits();
 	test_large_object();
+	test_many_objects();
 	works(json_parse(SPAN_LIT(document), &j, &e), "document");
 	test_get(json_root(j));
 	test_strings(json_root(j));
