@@ -44,7 +44,8 @@ ok "$(lacks "$work/dynamic" TEXTREL)" 'no relocations in code'
 ok "$(lacks "$work/sections" -e '\.symtab' -e '\.debug_')" 'stripped'
 
 # Paths of this build, of the home folder, of the caches, and of the libraries' sources.
-strings -a -n 6 "$binary" >"$work/strings"
+# (/usr/src/ is the name given to the libraries' sources, wherever they were built.)
+strings -a -n 6 "$binary" | sed "s|/usr/src/|src:|g" >"$work/strings"
 : >"$work/paths"
 for path in "$top" "$(pwd)" "${HOME-}" "${XDG_CACHE_HOME-}" "${CACAO_DEPS_CACHE-}" "${CACAO_SOURCES-}"; do
 	case $path in
