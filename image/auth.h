@@ -9,10 +9,11 @@
 #include "lib/json.h"
 
 /*
- * Credentials for a reference: "user:password", appended to a secret
- * buffer. -ERR_NOTFOUND when the file has none for it (the message says why, if there is an
- * entry of a kind that is of no use here); -ERR_CONFIG when the file or the entry is bad.
+ * Credentials for a reference: "user:password", appended to a secret buffer.
+ * -ERR_NOTFOUND when the file has none for it (the message says why, if there is an entry of
+ * a kind that is of no use here); -ERR_CONFIG when the file or the entry is bad.
  */
-int auth_lookup(struct span file, const struct image_ref *, struct buf *userpass, struct err *) must_check;
+int auth_lookup(struct span file, const struct image_ref *, struct buf *userpass,
+    struct err *) must_check;
 
 #endif

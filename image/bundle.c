@@ -32,7 +32,10 @@ is_absent(int error)
 	return error == ENOENT || error == ENOTDIR;
 }
 
-/* A file of the image; none is the same as an empty one. Looked at before it is opened, as opening a device acts. */
+/*
+ * A file of the image; none is the same as an empty one. It is looked at before it is opened:
+ * opening a device acts.
+ */
 static int
 read_accounts(int rootfs, const char *name, struct buf *out, struct err *e)
 {
@@ -118,7 +121,8 @@ set_user(struct json_val config, int rootfs, struct bundle_user *user, struct sp
 	if (rc == 0)
 		rc = read_accounts(rootfs, "etc/group", &group, e);
 	if (rc == 0)
-		rc = bundle_user_parse(buf_span(&text), buf_span(&passwd), buf_span(&group), user, e);
+		rc = bundle_user_parse(buf_span(&text), buf_span(&passwd), buf_span(&group), user,
+		    e);
 	if (rc == 0)
 		rc = spec_set_user(s, user->uid, user->gid, e);
 	for (size_t i = 0; rc == 0 && i < user->ngroups; i++)

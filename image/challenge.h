@@ -14,8 +14,9 @@ struct challenge {
 };
 
 /*
- * Picks the challenge to answer: Bearer before Basic, the first of its kind; several in a line, any letter case, quoted
- * strings. *found = false when no known scheme is there. -ERR_REGISTRY when malformed.
+ * Picks the challenge to answer: Bearer before Basic, the first of its kind; several in a
+ * line, any letter case, quoted strings. *found = false when no known scheme is there.
+ * -ERR_REGISTRY when malformed.
  */
 int challenge_pick(struct span lines, struct challenge *out, bool *found, struct err *) must_check;
 
@@ -23,7 +24,8 @@ int challenge_pick(struct span lines, struct challenge *out, bool *found, struct
  * "realm?service=…&scope=…" URL-encoded. Unless plain_http the realm must be https and must not
  * name this machine or its link (loopback and link-local addresses); never a user part. -ERR_AUTH.
  */
-int challenge_token_url(const struct challenge *, const struct image_ref *, bool plain_http, struct buf *out, struct err *) must_check;
+int challenge_token_url(const struct challenge *, const struct image_ref *, bool plain_http,
+    struct buf *out, struct err *) must_check;
 
 /* token (or else access_token) of the answer, appended to a secret buffer. -ERR_AUTH. */
 int challenge_token_parse(struct span body, struct buf *token, struct err *) must_check;

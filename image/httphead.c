@@ -19,10 +19,10 @@ http_head_fini(struct http_head *h)
 	*h = (struct http_head){ 0 };
 }
 
-static char
+static uint8_t
 lower(uint8_t c)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : (char)c;
+	return c >= 'A' && c <= 'Z' ? (uint8_t)(c - 'A' + 'a') : c;
 }
 
 /* Of a header's name; name is in lower case. */
@@ -32,7 +32,7 @@ is_name(struct span s, const char *name)
 	if (s.len != strlen(name))
 		return false;
 	for (size_t i = 0; i < s.len; i++)
-		if (lower(s.p[i]) != name[i])
+		if (lower(s.p[i]) != (uint8_t)name[i])
 			return false;
 	return true;
 }
@@ -108,7 +108,7 @@ static bool
 same_text(const char *text, struct span value, bool fold)
 {
 	for (size_t i = 0; i < value.len; i++)
-		if (text[i] != (fold ? lower(value.p[i]) : (char)value.p[i]))
+		if ((uint8_t)text[i] != (fold ? lower(value.p[i]) : value.p[i]))
 			return false;	/* at the NUL of text at the latest */
 	return text[value.len] == '\0';
 }
@@ -118,11 +118,12 @@ static int
 set_text(char *field, size_t size, struct span value, bool fold, const char *name, struct err *e)
 {
 	if (field[0] != '\0' && !same_text(field, value, fold))
-		return err_set(e, ERR_REGISTRY, "the answer has two different %s headers", name);
+		return err_set(e, ERR_REGISTRY, "the answer has two %s headers", name);
 	if (value.len >= size)
-		return err_set(e, ERR_REGISTRY, "the answer's %s is longer than %zu", name, size - 1);
+		return err_set(e, ERR_REGISTRY, "the answer's %s is longer than %zu", name,
+		    size - 1);
 	for (size_t i = 0; i < value.len; i++)
-		field[i] = fold ? lower(value.p[i]) : (char)value.p[i];
+		field[i] = (char)(fold ? lower(value.p[i]) : value.p[i]);
 	field[value.len] = '\0';
 	return 0;
 }
@@ -165,7 +166,7 @@ set_content_length(struct http_head *h, struct span value, struct err *e)
 	if (!span_decimal(value, INT64_MAX, &length))
 		return err_set(e, ERR_REGISTRY, "the answer has a malformed Content-Length");
 	if (h->has_length && length != h->content_length)
-		return err_set(e, ERR_REGISTRY, "the answer has two different Content-Length headers");
+		return err_set(e, ERR_REGISTRY, "the answer has two Content-Length headers");
 	h->has_length = true;
 	h->content_length = length;
 	return 0;
@@ -188,7 +189,7 @@ set_content_range(struct http_head *h, struct span value, struct err *e)
 	    !span_decimal(last, INT64_MAX, &to) || from > to)
 		return err_set(e, ERR_REGISTRY, "the answer has a malformed Content-Range");
 	if (h->has_range && (from != h->range_first || to != h->range_last))
-		return err_set(e, ERR_REGISTRY, "the answer has two different Content-Range headers");
+		return err_set(e, ERR_REGISTRY, "the answer has two Content-Range headers");
 	h->has_range = true;
 	h->range_first = from;
 	h->range_last = to;

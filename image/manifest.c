@@ -82,9 +82,9 @@ strip_parameters(const char *content_type, char *out, size_t size, struct err *e
 	if (n >= size)
 		return err_set(e, ERR_IMAGE, "the Content-Type has %zu characters", n);
 	for (size_t i = 0; i < n; i++) {
-		char c = content_type[i];
-
-		out[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+		out[i] = content_type[i];
+		if (out[i] >= 'A' && out[i] <= 'Z')
+			out[i] = (char)(out[i] - 'A' + 'a');
 	}
 	out[n] = '\0';
 	return 0;

@@ -21,8 +21,9 @@ struct platform {
 void platform_host(struct platform *);
 /* "linux/amd64" or "linux/arm/v7". -ERR_PARSE. */
 int platform_parse(struct span, struct platform *out, struct err *) must_check;
-/* From the members os, architecture, variant of an object; the first two must be there. -ERR_PARSE. */
-int platform_from_json(struct json_val, const char *what, struct platform *out, struct err *) must_check;
+/* From the members os, architecture (both must be there) and variant. -ERR_PARSE, -ERR_LIMIT. */
+int platform_from_json(struct json_val, const char *what, struct platform *out,
+    struct err *) must_check;
 /* How well an offer serves the wish: 0 best, rising; -1 not at all. */
 int platform_rank(const struct platform *offer, const struct platform *want);
 #define PLATFORM_TEXT	80
@@ -35,8 +36,9 @@ struct descriptor {
 	struct json_val	annotations;	/* absent or an object of strings */
 };
 
-/* -ERR_PARSE; what names it in the message. */
-int descriptor_parse(struct json_val, const char *what, struct descriptor *out, struct err *) must_check;
+/* what names it in the message. -ERR_PARSE, -ERR_LIMIT. */
+int descriptor_parse(struct json_val, const char *what, struct descriptor *out,
+    struct err *) must_check;
 
 struct layer {
 	struct descriptor	desc;
@@ -52,7 +54,8 @@ enum document_kind { DOCUMENT_MANIFEST, DOCUMENT_INDEX };
  * agree (media type parameters after ";" are ignored). Schema 1 is named in the error.
  * -ERR_IMAGE.
  */
-int document_kind(const struct json *, const char *content_type, enum document_kind *out, struct err *) must_check;
+int document_kind(const struct json *, const char *content_type, enum document_kind *out,
+    struct err *) must_check;
 
 struct manifest {
 	struct json		*doc;		/* owned; views point into it and into the text */
@@ -60,11 +63,16 @@ struct manifest {
 	struct layer		*layers;	/* owned array */
 	size_t			 nlayers;	/* 0..LIMIT_LAYERS */
 };
-/* text must outlive it. -ERR_IMAGE, -ERR_LIMIT, -ERR_UNSUPPORTED (unknown layer type, nydus … by name). */
-int manifest_parse(struct span text, const char *content_type, struct manifest *out, struct err *) must_check;
+/*
+ * text must outlive it. -ERR_IMAGE, -ERR_LIMIT, -ERR_UNSUPPORTED (unknown layer type, nydus …
+ * by name).
+ */
+int manifest_parse(struct span text, const char *content_type, struct manifest *out,
+    struct err *) must_check;
 void manifest_fini(struct manifest *);
 /* Value of a layer annotation, decoded and appended; -ERR_NOTFOUND when absent. */
-int manifest_annotation(const struct layer *, const char *key, struct buf *out, struct err *) must_check;
+int manifest_annotation(const struct layer *, const char *key, struct buf *out,
+    struct err *) must_check;
 
 /*
  * Picks the entry for the platform (image.md 1.4: attestation entries skipped, variants
@@ -82,7 +90,7 @@ struct image_config {
 	struct platform	 platform;
 	struct digest	*diff_ids;	/* owned array, as many as the manifest has layers */
 	size_t		 ndiff_ids;
-	struct json_val	 config;	/* the "config" member (Entrypoint, Env, …); may be absent */
+	struct json_val	 config;	/* the member "config" (Env, …); may be absent */
 };
 /*
  * media_type: of the manifest's config descriptor, as image_config_type() wants it. os must be

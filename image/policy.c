@@ -325,8 +325,8 @@ judge(struct json_val list, const char **type)
 		const struct form *f = NULL;
 		struct err ignored;
 
-		if (find_form(it.val, requirements, ARRAY_LEN(requirements), "", &f, &ignored) < 0 ||
-		    f->verdict == REJECT)
+		if (find_form(it.val, requirements, ARRAY_LEN(requirements), "", &f,
+		    &ignored) < 0 || f->verdict == REJECT)
 			return REJECT;
 		if (f->verdict == UNSUPPORTED && worst == ACCEPT) {
 			worst = UNSUPPORTED;
@@ -353,8 +353,8 @@ policy_check(const struct policy *p, const struct image_ref *r, struct err *e)
 	case ACCEPT:
 		return 0;
 	case UNSUPPORTED:
-		return err_set(e, ERR_UNSUPPORTED, "policy: %.200s: the scope \"%.200s\" asks for %s; "
-		    "%s is not supported yet", name, d.scope, type, type);
+		return err_set(e, ERR_UNSUPPORTED, "policy: %.200s: the scope \"%.200s\" asks for "
+		    "%s; %s is not supported yet", name, d.scope, type, type);
 	case REJECT:
 		break;
 	}

@@ -290,7 +290,7 @@ parse_oci(struct span text, struct image_ref *out, struct err *e)
 	if (colon == 0)
 		return err_set(e, ERR_PARSE, "oci: no directory is named");
 	if (!span_to_cstr(head(text, colon), r.dir, sizeof(r.dir)))
-		return err_set(e, ERR_PARSE, "oci: the directory's name is too long or holds a NUL");
+		return err_set(e, ERR_PARSE, "oci: the directory is too long or holds a NUL");
 	if (tag.len > 0 && (!image_ref_tag_ok(tag) || !span_to_cstr(tag, r.tag, sizeof(r.tag))))
 		return err_set(e, ERR_PARSE, "oci:%s: \"%.*s\" is not a tag", r.dir,
 		    (int)MIN(tag.len, 150), (const char *)tag.p);
@@ -316,7 +316,7 @@ image_ref_parse(struct span text, struct image_ref *out, struct err *e)
 			return err_set(e, ERR_UNSUPPORTED, "the transport %s: is not supported; "
 			    "there are docker:// and oci:", other_transports[i]);
 	if (span_starts(rest, "://"))
-		return parse_error(e, text, "no scheme goes in front of an image name, but docker://");
+		return parse_error(e, text, "no scheme but docker:// goes in front of a name");
 	return image_ref_parse_docker(text, out, e);
 }
 

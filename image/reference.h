@@ -15,7 +15,7 @@ struct image_ref {
 	enum transport	transport;
 	char		domain[256];	/* docker: host[:port]; "docker.io" for the default */
 	char		path[256];	/* docker: "library/busybox"; domain + "/" + path <= 255 */
-	char		tag[129];	/* "" when none; "latest" was filled in when neither tag nor digest was given */
+	char		tag[129];	/* "" when none; "latest" if there is no digest either */
 	bool		has_digest;
 	struct digest	digest;
 	char		dir[4096];	/* oci: the directory; its tag (may be "") is in `tag` */

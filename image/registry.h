@@ -23,12 +23,15 @@
  * tag or the text of a digest. -ERR_LIMIT, -ERR_PARSE (wanted is neither, or ref is
  * not of a registry).
  */
-int registry_manifest_url(const struct image_ref *, const char *wanted, bool plain_http, struct buf *out, struct err *) must_check;
-int registry_blob_url(const struct image_ref *, const struct digest *, bool plain_http, struct buf *out, struct err *) must_check;
+int registry_manifest_url(const struct image_ref *, const char *wanted, bool plain_http,
+    struct buf *out, struct err *) must_check;
+int registry_blob_url(const struct image_ref *, const struct digest *, bool plain_http,
+    struct buf *out, struct err *) must_check;
 
 /*
- * Status and (bounded) body of a failed request as an error: registry code and message, escaped: 404 →
- * -ERR_IMAGE_NOTFOUND, 401/403 → -ERR_AUTH, others -ERR_REGISTRY. url without credentials; its query is not shown.
+ * Status and (bounded) body of a failed request as an error: registry code and message,
+ * escaped: 404 → -ERR_IMAGE_NOTFOUND, 401/403 → -ERR_AUTH, others -ERR_REGISTRY. url
+ * without credentials; its query is not shown.
  */
 int registry_error(unsigned status, struct span body, const char *url, struct err *);
 

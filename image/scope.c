@@ -83,7 +83,7 @@ identity_complaint(struct span domain, struct span rest, struct span digest, boo
 	if (domain.len + 1 + path.len > NAME_MAX_LEN)
 		return "is longer than any name";
 	if (has_tag && has_digest)
-		return "has both tag and digest; the tag of such an image takes no part, leave it out";
+		return "has both tag and digest; the tag takes no part then, leave it out";
 	if (has_tag && !image_ref_tag_ok(tag))
 		return "has something behind the colon that is not a tag";
 	if (has_digest && digest_parse(digest, &parsed, &ignored) < 0)

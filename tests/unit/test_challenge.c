@@ -244,8 +244,8 @@ test_tokens(void)
 	is_int(token.len, 0, "output as it was");
 }
 
-#define LINES "Negotiate a==, Digest realm=\"x,\\\"y\", qop=auth\nBearer realm=\"https://[2001:db8::1]:" \
-	"5001/t\",service=\"s\",scope=\"a b\""
+#define LINES "Negotiate a==, Digest realm=\"x,\\\"y\", qop=auth\n" \
+	"Bearer realm=\"https://[2001:db8::1]:5001/t\",service=\"s\",scope=\"a b\""
 
 static int
 run_all(struct span lines, struct buf *url, struct err *err)
