@@ -9,7 +9,7 @@ verbs="pull unpack get-resource encrypt version selftest-sandbox"
 usage_error() {	# NAME ARGUMENT…: exit 2, said on stderr, nothing on stdout
 	usage_name=$1
 	shift
-	run timeout 20 "$aa" "$@"
+	run timeout -k 2 20 "$aa" "$@"
 	if [ "$rc" -eq 2 ] && [ -s "$work/err" ] && [ ! -s "$work/out" ]; then
 		ok "usage: $usage_name"
 	else
@@ -48,7 +48,7 @@ for option in policy tls-verify ca-file authfile decryption-key aa-kbc-params wo
 	allow-mixed-layers device-nodes; do
 	check "pull --help names --$option" grep -q -- "--$option" "$work/out"
 done
-check "no line of it is longer than 100 columns" sh -c "! grep -E '.{101}' '$work/out'"
+check "no line of it is longer than 110 columns" sh -c "! grep -E '.{111}' '$work/out'"
 shown "version" version
 check "version names the program and a number" grep -Eq '[0-9]+\.[0-9]+' "$work/out"
 shown "version --json" version --json
@@ -85,7 +85,7 @@ bad_argument() {	# NAME CODES ARGUMENT…
 	bad_name=$1
 	bad_codes=$2
 	shift 2
-	expect_exit "argument: $bad_name" "$bad_codes" timeout 20 "$aa" "$@"
+	expect_exit "argument: $bad_name" "$bad_codes" timeout -k 2 20 "$aa" "$@"
 }
 for name in 'docker://' 'docker://UPPER/Case' 'docker://host/a b' 'docker://host/x:' 'docker://h/x@sha256:12' \
 	'docker://h/../x' 'oci:' 'docker-daemon:x:y' 'docker://h/x@md5:0cc175b9c0f1b6a831c399e269772661' \
@@ -95,9 +95,9 @@ done
 bad_argument "platform" "1|2" pull --policy "$accept_policy" --platform=amd64 docker://h/i:t "$work/b"
 bad_argument "broker without ::" "2|10" pull --policy "$accept_policy" --aa-kbc-params=offline_fs_kbc \
 	docker://h/i:t "$work/b"
-bad_argument "a decryption key of another kind" "2|10" pull --policy "$accept_policy" \
+bad_argument "a decryption key of another kind" "1|2|10" pull --policy "$accept_policy" \
 	--decryption-key=/key.pem docker://h/i:t "$work/b"
-bad_argument "a decryption key of another provider" "2|10" pull --policy "$accept_policy" \
+bad_argument "a decryption key of another provider" "1|2|10" pull --policy "$accept_policy" \
 	--decryption-key=provider:other:offline_fs_kbc::null docker://h/i:t "$work/b"
 long=$(head -c 9000 /dev/zero | tr '\0' a)
 bad_argument "an image name of 9000 letters" "1|2" pull --policy "$accept_policy" "docker://h/$long" "$work/b"
@@ -168,7 +168,7 @@ rc=0
 "$aa" get-resource --aa-kbc-params "$params" kbs:///default/text/hello >"$work/out" <&- 2>&- || rc=$?
 check "stdin and stderr closed" [ "$rc" -eq 0 -a "$(cat "$work/out")" = hello ]
 rc=0
-timeout 20 "$aa" get-resource --aa-kbc-params "$params" kbs:///default/text/hello <&- >&- 2>&- || rc=$?
+timeout -k 2 20 "$aa" get-resource --aa-kbc-params "$params" kbs:///default/text/hello <&- >&- 2>&- || rc=$?
 check "all closed: ends, and does not say that all is well" [ "$rc" -ne 0 -a "$rc" -lt 124 ]
 run env -i "$aa" get-resource --aa-kbc-params "$params" kbs:///default/text/hello
 check "no environment" [ "$rc" -eq 0 ]
@@ -179,8 +179,16 @@ run sh -c 'ulimit -n 20; exec "$@"' sh "$aa" get-resource --aa-kbc-params "$para
 check "few descriptors: works or fails cleanly" [ "$rc" -eq 0 -o "$rc" -eq 1 -o "$rc" -eq 50 -o "$rc" -eq 15 ]
 run sh -c 'cd / && exec "$@"' sh "$aa" get-resource --aa-kbc-params "$params" kbs:///default/text/hello
 check "from another folder" [ "$rc" -eq 0 ]
-cp -L "$aa" "$work/another-name"
-run "$work/another-name" aa-cli version
-check "under another name, with the wanted one as first word" [ "$rc" -eq 0 ]
+cp -L "$aa" "$work/attestation-agent"
+run "$work/attestation-agent" aa-cli version
+check "as attestation-agent, with aa-cli as its first word" [ "$rc" -eq 0 ]
+cp -L "$aa" "$work/aa-cli"
+run "$work/aa-cli" get-resource --aa-kbc-params "$params" kbs:///default/text/hello
+check "as a copy elsewhere" [ "$rc" -eq 0 ]
+run sh -c 'cd "$1" && PATH=$1:$PATH && shift && exec aa-cli "$@"' sh "$work" get-resource \
+	--aa-kbc-params "$params" kbs:///default/text/hello
+check "found by PATH" [ "$rc" -eq 0 ]
+usage_error "both ways to name the broker" pull --aa-kbc-params offline_fs_kbc::null \
+	--decryption-key provider:attestation-agent:offline_fs_kbc::null docker://h/i:t b
 
 plan

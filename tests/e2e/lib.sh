@@ -186,7 +186,7 @@ refused() {
 	refused_codes=$2
 	shift 2
 	fresh_target
-	run timeout 60 "$aa" pull "$@" "$bundle"
+	run timeout -k 2 60 "$aa" pull "$@" "$bundle"
 	refused_report
 }
 

@@ -6,7 +6,7 @@ set -eu
 . "$(dirname -- "$0")/lib.sh"
 
 for role in net key crypt pull unpack; do
-	expect_exit "$role: all as expected" 0 timeout 60 "$aa" selftest-sandbox "$role"
+	expect_exit "$role: all as expected" 0 timeout -k 2 30 "$aa" selftest-sandbox "$role"
 	sed 's/^/#   /' "$work/out"
 	words=$(sed -n 's/^words:* *//p' "$work/out" | head -n 1)
 	if [ -z "$words" ]; then
@@ -15,7 +15,7 @@ for role in net key crypt pull unpack; do
 	fi
 	ok "$role: the table lists its words"
 	for word in $words; do
-		run timeout 60 "$aa" selftest-sandbox "$role" --without "$word"
+		run timeout -k 2 30 "$aa" selftest-sandbox "$role" --without "$word"
 		if [ "$rc" -ne 0 ] && [ "$rc" -ne 2 ] && [ "$rc" -lt 124 ]; then
 			ok "$role: without $word its work fails"
 		else
