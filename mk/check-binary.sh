@@ -43,19 +43,22 @@ ok "$(lacks "$work/segments" ' RWE ')" 'no segment both writable and executable'
 ok "$(lacks "$work/dynamic" TEXTREL)" 'no relocations in code'
 ok "$(lacks "$work/sections" -e '\.symtab' -e '\.debug_')" 'stripped'
 
-# Paths of this build, of the home folder, of the caches, and of the libraries' sources.
-# (/usr/src/ is the name given to the libraries' sources, wherever they were built.)
-strings -a -n 6 "$binary" | sed "s|/usr/src/|src:|g" >"$work/strings"
-: >"$work/paths"
-for path in "$top" "$(pwd)" "${HOME-}" "${XDG_CACHE_HOME-}" "${CACAO_DEPS_CACHE-}" "${CACAO_SOURCES-}"; do
+# Paths of this build, of the home folder and of the caches. One counts where it begins, not inside a
+# longer one (/usr/src/ is the name given to the libraries' sources), but -I/path counts.
+strings -a -n 6 "$binary" >"$work/strings"
+printf '%s\n' /build/deps/ /deps/work/ >"$work/paths"
+for path in "$top" "${HOME-}" "${XDG_CACHE_HOME-}" "${CACAO_DEPS_CACHE-}" "${CACAO_SOURCES-}"; do
 	case $path in
-	'' | / | /tmp | /usr | /etc | /var | /run) ;;
-	*) printf '%s/\n' "${path%/}" >>"$work/paths" ;;
+	/?*) ;;
+	*) continue ;;
+	esac
+	case $path in
+	/tmp | /usr | /etc | /var | /run) ;;
+	*) printf '%s/\n' "${path%/}" | sed 's/[][\.*^$+?(){}|]/\\&/g; s/^/(^|[^a-z0-9_.])/' >>"$work/paths" ;;
 	esac
 done
-printf '%s\n' /build/deps/ /deps/work/ >>"$work/paths"
 found=0
-grep -F -f "$work/paths" "$work/strings" >"$work/found" || found=1
+grep -E -f "$work/paths" "$work/strings" >"$work/found" || found=1
 ok $((1 - found)) 'no path of the build inside'
 [ ! -s "$work/found" ] || sed 's/^/# /' "$work/found" | head -n 10
 
