@@ -222,8 +222,12 @@ static const struct stream_ops source_ops = {
 int
 stream_fd_until(struct stream *s, int fd, int wake, const char *what, struct err *e)
 {
-	struct source *src = sys_alloc(sizeof(*src));
+	struct source *src;
 
+	/* poll would wait for it for ever. */
+	if (fd < 0)
+		return err_set(e, ERR_BUG, "%s: no descriptor", what);
+	src = sys_alloc(sizeof(*src));
 	if (src == NULL)
 		return err_set(e, ERR_NOMEM, "%s: out of memory", what);
 	*src = (struct source){ .fd = fd, .wake = wake, .what = what };
