@@ -20,7 +20,7 @@
 static struct {
 	const char	*policy, *authfile, *ca_file, *decryption_key, *kbc_params, *work_dir,
 			*platform, *device_nodes;
-	bool		 tls_verify, mixed;
+	bool		 tls_verify, mixed, ctr;
 } opt = { .tls_verify = true };
 
 static const struct option_def options[] = {
@@ -33,6 +33,7 @@ static const struct option_def options[] = {
 	{ "work-dir", "DIR", "where layers are unpacked (default: beside BUNDLE)", &opt.work_dir, NULL },
 	{ "platform", "OS/ARCH[/VARIANT]", "default: this machine's", &opt.platform, NULL },
 	{ "device-nodes", "WHAT", "create (default as root), refuse or skip", &opt.device_nodes, NULL },
+	{ "allow-ctr-wrapped-keys", NULL, "accept layer keys wrapped with A256CTR (old images)", NULL, &opt.ctr },
 	{ "allow-mixed-layers", NULL, "accept plain layers among encrypted ones", NULL, &opt.mixed },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
@@ -330,7 +331,7 @@ run_roles(struct job *j, struct err *e)
 	if (rc == 0)
 		rc = set_up_net(j, e);
 	if (rc == 0)
-		rc = monitor_set_up_key(j->key, opt.kbc_params, e);
+		rc = monitor_set_up_key(j->key, opt.kbc_params, opt.ctr, e);
 	if (rc == 0)
 		rc = set_up_pull(j, e);
 	return rc < 0 ? rc : serve_pull(j, e);

@@ -14,6 +14,8 @@
 #include "lib/fs.h"
 #include "lib/sys.h"
 
+#define PROBE_MS	10000
+
 static const char *without;
 
 static const struct option_def options[] = {
@@ -98,7 +100,7 @@ try(struct monitor *m, enum role role, int word, size_t probe, const struct plac
 	rc = monitor_spawn(m, role, (int[]){ theirs, theirs, p->dir, p->dir }, 4, 1,
 	    (int)probe, word, &pid, e);
 	if (rc == 0)
-		rc = monitor_wait(m, pid, &status, e);
+		rc = monitor_wait(m, pid, PROBE_MS, &status, e);
 	if (rc < 0)
 		return rc;
 	*worked = WIFEXITED(status) && WEXITSTATUS(status) == 0;

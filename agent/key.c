@@ -29,6 +29,7 @@ struct keyring {
 	struct kbc_env		 env;
 	struct kbc		 kbc;
 	bool			 open;
+	bool			 allow_ctr;	/* layer keys wrapped without authentication */
 	int			 files[ROLE_MAX_FILES];
 	struct layer_key	*keys;		/* LIMIT_LAYERS in secret memory */
 };
@@ -84,6 +85,11 @@ unwrap_one(struct keyring *k, struct span base64, struct ocicrypt_private *out, 
 	rc = packet_parse(buf_span(&text), &p, e);
 	if (rc < 0)
 		return err_wrap(e, "annotation packet");
+	if (p.wrap_type == WRAP_A256CTR && !k->allow_ctr) {
+		packet_fini(&p);
+		return err_set(e, ERR_DECRYPT, "the key is wrapped with A256CTR, which anybody can "
+		    "alter unseen; --allow-ctr-wrapped-keys accepts it");
+	}
 	if (p.legacy_kid)
 		log_info("key id of an old form taken as kbs:///%s", p.kid.path);
 	rc = kbc_get_key(&k->kbc, &p.kid, &kek, e);
@@ -255,6 +261,7 @@ set_up(struct keyring *k, const struct msg *m, struct err *e)
 	struct msg_reader r = msg_reader(m);
 
 	msg_get_str(&r, k->params_text, sizeof(k->params_text));
+	k->allow_ctr = msg_get_u8(&r) != 0;
 	return msg_get_end(&r) ? 0 : err_set(e, ERR_PROTO, "set-up");
 }
 

@@ -17,7 +17,7 @@ keyjob_start(struct monitor *m, const char *kbc_params, int *control, struct err
 	theirs = pair[1];
 	rc = monitor_spawn(m, ROLE_KEY, &theirs, 1, -1, -1, -1, &pid, e);
 	if (rc == 0)
-		rc = monitor_set_up_key(ours, kbc_params, e);
+		rc = monitor_set_up_key(ours, kbc_params, false, e);
 	if (rc == 0)
 		*control = fd_steal(&ours);
 	return rc;

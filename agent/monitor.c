@@ -281,15 +281,23 @@ monitor_await(struct monitor *m, int fd, const struct msg_rule *rules, struct ms
 }
 
 int
-monitor_wait(struct monitor *m, pid_t pid, int *status, struct err *e)
+monitor_wait(struct monitor *m, pid_t pid, int timeout_ms, int *status, struct err *e)
 {
+	int64_t deadline = sys_now_ms() + timeout_ms;
+	bool killed = false;
+	pid_t got;
+
 	for (size_t i = 0; i < m->nchildren; i++)
 		if (m->children[i].pid == pid)
 			m->children[i].pid = 0;
-	while (waitpid(pid, status, 0) < 0)
-		if (errno != EINTR)
+	while ((got = waitpid(pid, status, WNOHANG)) != pid) {
+		if (got < 0 && errno != EINTR)
 			return err_sys(e, "wait");
-	return 0;
+		if (!killed && sys_now_ms() >= deadline)
+			killed = kill(pid, SIGKILL) == 0;
+		(void)poll(NULL, 0, 1);
+	}
+	return killed ? err_set(e, ERR_TIMEOUT, "a process did not end by itself") : 0;
 }
 
 int
@@ -352,7 +360,7 @@ send_kbc_files(int key, const char *text, struct err *e)
 }
 
 int
-monitor_set_up_key(int key, const char *kbc_params, struct err *e)
+monitor_set_up_key(int key, const char *kbc_params, bool allow_ctr, struct err *e)
 {
 	automsg m;
 	int rc = kbc_params != NULL ? send_kbc_files(key, kbc_params, e) : 0;
@@ -360,5 +368,7 @@ monitor_set_up_key(int key, const char *kbc_params, struct err *e)
 	msg_init(&m, M_KEY_SETUP, 0);
 	if (rc == 0)
 		rc = msg_put_str(&m, kbc_params != NULL ? kbc_params : "", e);
+	if (rc == 0)
+		rc = msg_put_u8(&m, allow_ctr, e);
 	return rc < 0 ? rc : msg_send(key, &m, -1, e);
 }

@@ -46,14 +46,14 @@ int monitor_spawn(struct monitor *, enum role, const int *fds, size_t n, int out
  */
 int monitor_await(struct monitor *, int fd, const struct msg_rule *, struct msg *, struct err *) must_check;
 
-/* Waits for one role to end; its wait status. */
-int monitor_wait(struct monitor *, pid_t, int *status, struct err *) must_check;
+/* Waits for one role to end; its wait status. -ERR_TIMEOUT: it had to be killed. */
+int monitor_wait(struct monitor *, pid_t, int timeout_ms, int *status, struct err *) must_check;
 
 /* Sends M_FILE: which, and a descriptor that stays the caller's. */
 int monitor_send_file(int control, uint8_t which, int fd, struct err *) must_check;
 /* Sends M_KEY_LINK. */
 int monitor_send_link(int key, uint32_t layer, int fd, struct err *) must_check;
 /* Tells key which broker (NULL: none) and hands it the files of that module that are there. */
-int monitor_set_up_key(int key, const char *kbc_params, struct err *) must_check;
+int monitor_set_up_key(int key, const char *kbc_params, bool allow_ctr, struct err *) must_check;
 
 #endif

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <netinet/in.h>
 
 #include "agent/roles.h"
@@ -93,14 +94,25 @@ do_read_in_root(void)
 	return fd >= 0 && read(fd, &byte, 1) == 1;
 }
 
+/* One of everything that unpacking does. */
 static bool
 do_write_in_root(void)
 {
-	autoclose int fd = openat(UNPACK_FD_ROOTFS, "new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	const int root = UNPACK_FD_ROOTFS;
+	autoclose int fd = openat(root, "new", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
-	return fd >= 0 && fchmod(fd, 0640) == 0 &&
-	    symlinkat("new", UNPACK_FD_ROOTFS, "link") == 0 &&
-	    unlinkat(UNPACK_FD_ROOTFS, "link", 0) == 0 && unlinkat(UNPACK_FD_ROOTFS, "new", 0) == 0;
+	return fd >= 0 && ftruncate(fd, 10) == 0 && fchmod(fd, 0640) == 0 &&
+	    fchown(fd, (uid_t)-1, (gid_t)-1) == 0 && flistxattr(fd, NULL, 0) >= 0 &&
+	    fchownat(root, "new", (uid_t)-1, (gid_t)-1, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (fsetxattr(fd, "user.x", "1", 1, 0) == 0 || errno == ENOTSUP) &&
+	    (fremovexattr(fd, "user.x") == 0 || errno == ENOTSUP) &&
+	    symlinkat("new", root, "link") == 0 && linkat(root, "link", root, "link2", 0) == 0 &&
+	    mkdirat(root, "dir", 0700) == 0 && fchmodat(root, "dir", 0755, 0) == 0 &&
+	    mknodat(root, "fifo", S_IFIFO | 0600, 0) == 0 &&
+	    utimensat(root, "fifo", NULL, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    unlinkat(root, "fifo", 0) == 0 && unlinkat(root, "dir", AT_REMOVEDIR) == 0 &&
+	    unlinkat(root, "link", 0) == 0 && unlinkat(root, "link2", 0) == 0 &&
+	    unlinkat(root, "new", 0) == 0;
 }
 
 static bool

@@ -16,9 +16,8 @@
 #define LIMIT_TOKEN		MIB(1)
 #define LIMIT_ERROR_BODY	KIB(64)
 #define LIMIT_CA_BUNDLE		MIB(4)
-#define LIMIT_KEYS_FILE		KIB(256)	/* fits the secret arena twice */
-#define LIMIT_RESOURCES_FILE	MIB(16)
-#define LIMIT_RESOURCE		MIB(4)
+#define LIMIT_KEYS_FILE		KIB(256)	/* the secret arena of 1 MiB takes it several times */
+#define LIMIT_RESOURCE		KIB(256)	/* secret memory, too */
 #define LIMIT_ANNOTATION	KIB(48)		/* an ocicrypt annotation, all recipients; fits a message */
 #define LIMIT_PACKET		KIB(32)		/* one annotation packet */
 

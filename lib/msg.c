@@ -240,10 +240,10 @@ msg_send(int fd, const struct msg *m, int timeout_ms, struct err *e)
 		struct cmsghdr *c = &control.align;
 
 		h.msg_control = control.bytes;
-		h.msg_controllen = CMSG_SPACE(sizeof(int) * m->nfds);
+		h.msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * m->nfds);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * m->nfds);
+		c->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * m->nfds);
 		memcpy(CMSG_DATA(c), m->fds, sizeof(int) * m->nfds);
 	}
 	for (;;) {
