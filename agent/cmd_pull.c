@@ -82,9 +82,13 @@ parse_image(struct job *j, const char *image, struct err *e)
 	absolute = realpath(j->ref.dir, NULL);
 	if (absolute == NULL)
 		return err_sys_as(e, ERR_IMAGE_NOTFOUND, "%s", j->ref.dir);
+	if (strchr(absolute, ':') != NULL)
+		rc = err_set(e, ERR_USAGE, "%s: a colon in the directory's name begins the tag", absolute);
 	n = snprintf(j->image, sizeof(j->image), "oci:%s%s%s", absolute, j->ref.tag[0] ? ":" : "", j->ref.tag);
 	free(absolute);
-	return n >= (int)sizeof(j->image) ? err_set(e, ERR_LIMIT, "%s: too long", image) : 0;
+	if (rc == 0 && n >= (int)sizeof(j->image))
+		rc = err_set(e, ERR_LIMIT, "%s: too long", image);
+	return rc;
 }
 
 static int

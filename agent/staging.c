@@ -80,27 +80,44 @@ sweep(int area)
 	closedir(d);
 }
 
+/* 1, or 0 when somebody has just removed it, being the last to use it. */
 static int
 open_area(struct staging *s, struct err *e)
 {
-	struct stat work, area, parent;
+	struct stat area, parent;
 
 	if (mkdirat(s->work, AREA, 0700) < 0 && errno != EEXIST)
 		return err_sys_as(e, ERR_STORAGE, AREA);
 	s->area = sys_openat(s->work, AREA, DIR_FLAGS, 0);
-	if (s->area < 0)
-		return err_sys_as(e, ERR_STORAGE, AREA);
-	if (fstat(s->area, &area) < 0 || fstat(s->work, &work) < 0 || fstat(s->parent, &parent) < 0)
+	if (s->area < 0 && errno == ENOENT)
+		return 0;
+	if (s->area < 0 || fstat(s->area, &area) < 0 || fstat(s->parent, &parent) < 0)
 		return err_sys_as(e, ERR_STORAGE, AREA);
 	if (area.st_uid != geteuid() || (area.st_mode & 0077) != 0)
 		return err_set(e, ERR_STORAGE, AREA ": belongs to somebody else; choose another "
 		    "place with --work-dir");
 	if (area.st_dev != parent.st_dev)
 		return err_set(e, ERR_STORAGE, "--work-dir must be on the file system of the target");
-	return 0;
+	return 1;
 }
 
-/* A new, locked directory. Another maker may sweep it between mkdir and lock, or remove the empty area. */
+/* A locked directory of the name, unless a sweeper was there between mkdir and lock: then it may be gone. */
+static bool
+make_locked(struct staging *s)
+{
+	struct stat st;
+
+	if (mkdirat(s->area, s->name, 0700) < 0)
+		return false;
+	s->dir = sys_openat(s->area, s->name, DIR_FLAGS, 0);
+	if (s->dir >= 0 && flock(s->dir, LOCK_EX | LOCK_NB) == 0 &&
+	    fstat(s->dir, &st) == 0 && st.st_nlink > 0)
+		return true;
+	base_close(&s->dir);
+	errno = ENOENT;
+	return false;
+}
+
 static int
 make_dir(struct staging *s, struct err *e)
 {
@@ -111,14 +128,10 @@ make_dir(struct staging *s, struct err *e)
 			rc = open_area(s, e);
 		if (rc < 0)
 			return rc;
-		if (mkdirat(s->area, s->name, 0700) == 0) {
-			s->dir = sys_openat(s->area, s->name, DIR_FLAGS, 0);
-			if (s->dir >= 0 && flock(s->dir, LOCK_EX | LOCK_NB) == 0)
-				return 0;
-			base_close(&s->dir);
-		} else if (errno != ENOENT && errno != EEXIST) {
+		if (rc > 0 && make_locked(s))
+			return 0;
+		if (rc > 0 && errno != ENOENT && errno != EEXIST)
 			return err_sys_as(e, ERR_STORAGE, AREA);
-		}
 		base_close(&s->area);
 	}
 	s->name[0] = '\0';

@@ -126,7 +126,7 @@ read_entry(struct json_val entry, struct buf *out, struct err *e)
 	if (!json_is(entry, JSON_OBJECT))
 		return err_set(e, ERR_PARSE, "not an object");
 	if (is_set(json_get(entry, "identitytoken")))
-		return err_set(e, ERR_NOTFOUND, "an identitytoken is not supported");
+		return err_set(e, ERR_UNSUPPORTED, "an identitytoken is not supported yet");
 	if (is_set(json_get(entry, "auth")))
 		rc = decode_auth(json_get(entry, "auth"), &decoded, e);
 	else if (is_set(json_get(entry, "username")))

@@ -10,8 +10,9 @@
 
 /*
  * Credentials for a reference: "user:password", appended to a secret buffer.
- * -ERR_NOTFOUND when the file has none for it (the message says why, if there is an entry of
- * a kind that is of no use here); -ERR_CONFIG when the file or the entry is bad.
+ * -ERR_NOTFOUND when the file has none for it (an empty entry is none: docker writes those
+ * where a helper has them); -ERR_UNSUPPORTED for an identitytoken, since going on without it
+ * would be anonymous; -ERR_CONFIG when the file or the entry is bad.
  */
 int auth_lookup(struct span file, const struct image_ref *, struct buf *userpass,
     struct err *) must_check;

@@ -159,8 +159,6 @@ test_useless(void)
 		{ AUTHS("\"a.test\":{},\"https://a.test\":" U1), "empty" },
 		{ AUTHS("\"a.test\":{\"auth\":\"\"}"), "empty" },
 		{ AUTHS("\"a.test\":{\"auth\":null}"), "empty" },
-		{ AUTHS("\"a.test\":{\"auth\":\"dTpwMQ==\",\"identitytoken\":\"x\"}"),
-		  "identitytoken" },
 	};
 	static const char *const bad[] = {
 		"", "{", "[]", "null", "{\"auths\":[]}", "{\"auths\":null}", AUTHS("\"a.test\":7"),
@@ -176,6 +174,8 @@ test_useless(void)
 		    useless[i].file);
 		ok(strstr(e.msg, useless[i].word) != NULL, "the message says why: %s", e.msg);
 	}
+	fails(lookup(AUTHS("\"a.test\":{\"auth\":\"dTpwMQ==\",\"identitytoken\":\"x\"}"), "a.test/app", &out),
+	    ERR_UNSUPPORTED, "an identitytoken must not end in anonymity");
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		fails(lookup(bad[i], "a.test/app", &out), ERR_CONFIG, "refused: %s", bad[i]);
 	works(buf_reserve(&big, LIMIT_AUTHFILE + 2, &e), "room");
