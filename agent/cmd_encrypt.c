@@ -4,6 +4,7 @@
  */
 #include "lib/base.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <json-c/json.h>
 #include <sys/stat.h>
@@ -32,8 +33,8 @@ static const struct option_def options[] = {
 };
 
 static const char more[] =
-    "SRC is oci:DIR[:TAG], DST the same; DST's directory must not exist or be empty. KEYID is\n"
-    "kbs:///REPOSITORY/TYPE/TAG. Each layer gets a key of its own, wrapped with the one named\n"
+    "SRC is oci:DIR[:TAG], DST the same; a layout that is there already gets the new image besides\n"
+    "its others. KEYID is kbs:///REPOSITORY/TYPE/TAG. Each layer gets a key of its own, wrapped with the one named\n"
     "(AES-256-GCM) and written into the manifest. The manifest's digest is printed. Sign afterwards: encryption\n"
     "does not say who made an image.\n\n"
     "Examples:\n"
@@ -311,24 +312,117 @@ copy_config(struct job *j, struct err *e)
 	return rc < 0 ? err_wrap(e, "config") : write_blob(j, buf_span(&config), &d, e);
 }
 
-static int
-write_index(struct job *j, const struct digest *manifest, size_t size, struct err *e)
+static struct json_object *
+index_entry(const struct job *j, const struct digest *manifest, size_t size)
 {
-	autobuf text = BUF(KIB(4));
-	struct json_object *tag = json_object_new_string(j->to.tag);
+	struct json_object *entry = json_object_new_object(), *names;
+
+	if (entry == NULL)
+		return NULL;
+	json_object_object_add(entry, "mediaType", json_object_new_string(MANIFEST_TYPE));
+	json_object_object_add(entry, "digest", json_object_new_string(manifest->text));
+	json_object_object_add(entry, "size", json_object_new_int64((int64_t)size));
+	if (j->to.tag[0] == '\0')
+		return entry;
+	names = json_object_new_object();
+	json_object_object_add(names, REF_NAME, json_object_new_string(j->to.tag));
+	json_object_object_add(entry, "annotations", names);
+	return entry;
+}
+
+/* Takes away what has this tag now: a tag names one image. */
+static void
+drop_tag(struct json_object *manifests, const char *tag)
+{
+	for (size_t i = json_object_array_length(manifests); i-- > 0;) {
+		struct json_object *entry = json_object_array_get_idx(manifests, i), *names, *name;
+
+		if (json_object_object_get_ex(entry, "annotations", &names) &&
+		    json_object_object_get_ex(names, REF_NAME, &name) &&
+		    strcmp(json_object_get_string(name), tag) == 0)
+			json_object_array_del_idx(manifests, i, 1);
+	}
+}
+
+/* The index of the layout that is there, or of a new one, with our image in it. */
+static int
+write_index(struct job *j, struct span old, int dir, const struct digest *manifest, size_t size,
+    struct err *e)
+{
+	static const char fresh[] = "{\"schemaVersion\":2,\"manifests\":[]}";
+	autojson strict = NULL;
+	struct json_object *index, *manifests;
 	int rc;
 
-	if (tag == NULL)
+	if (old.len == 0)
+		old = SPAN_LIT(fresh);
+	rc = json_parse(old, &strict, e);
+	if (rc == 0 && !json_is(json_get(json_root(strict), "manifests"), JSON_ARRAY))
+		rc = err_set(e, ERR_IMAGE, "no list of manifests");
+	if (rc < 0)
+		return err_wrap(e, "index.json");
+	index = json_tokener_parse((const char *)old.p);
+	if (index == NULL || !json_object_object_get_ex(index, "manifests", &manifests))
 		return err_set(e, ERR_NOMEM, "index.json");
-	rc = buf_addf(&text, e, "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\""
-	    MANIFEST_TYPE "\",\"digest\":\"%s\",\"size\":%zu", manifest->text, size);
-	if (rc == 0 && j->to.tag[0] != '\0')
-		rc = buf_addf(&text, e, ",\"annotations\":{\"" REF_NAME "\":%s}",
-		    json_object_to_json_string_ext(tag, JSON_C_TO_STRING_PLAIN));
-	if (rc == 0)
-		rc = buf_add_str(&text, "}]}", e);
-	json_object_put(tag);
-	return rc < 0 ? rc : fs_write_atomic(j->out.dir, "index.json", buf_span(&text), 0644, e);
+	drop_tag(manifests, j->to.tag);
+	json_object_array_add(manifests, index_entry(j, manifest, size));
+	rc = fs_write_atomic(dir, "index.json", span_str(json_object_to_json_string_ext(index,
+	    JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)), 0644, e);
+	json_object_put(index);
+	return rc;
+}
+
+/* Moves our blobs to those of a layout that is there; what is interrupted leaves blobs that nobody names. */
+static int
+move_blobs(struct job *j, int layout, struct err *e)
+{
+	autoclose int to = -1;
+	int copy = fcntl(j->blobs, F_DUPFD_CLOEXEC, 3);
+	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
+	struct dirent *entry;
+	int rc = 0;
+
+	to = sys_openat(layout, "blobs/sha256", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	if (to < 0 || d == NULL)
+		rc = err_sys_as(e, ERR_STORAGE, "%s: blobs", j->to.dir);
+	while (rc == 0 && (entry = readdir(d)) != NULL)
+		if (entry->d_name[0] != '.' &&
+		    sys_renameat2(j->blobs, entry->d_name, to, entry->d_name, 0) < 0)
+			rc = err_sys_as(e, ERR_STORAGE, "%s: blobs", j->to.dir);
+	if (d != NULL)
+		closedir(d);
+	return rc;
+}
+
+static int
+merge(struct job *j, const struct digest *manifest, size_t size, struct err *e)
+{
+	autobuf index = BUF(LIMIT_MANIFEST);
+	autoclose int layout = sys_openat(AT_FDCWD, j->to.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	int rc;
+
+	if (layout < 0)
+		return err_sys_as(e, ERR_STORAGE, "%s", j->to.dir);
+	rc = fs_read_file(layout, "index.json", &index, e);
+	if (rc < 0)
+		return err_set(e, ERR_STORAGE, "%s: exists and is not an image layout", j->to.dir);
+	rc = move_blobs(j, layout, e);
+	return rc < 0 ? rc : write_index(j, buf_span(&index), layout, manifest, size, e);
+}
+
+/* A new layout gets its name, or our image is put into the one that is there. */
+static int
+commit(struct job *j, const struct digest *manifest, size_t size, struct err *e)
+{
+	int rc;
+
+	if (staging_target_exists(&j->out))
+		return merge(j, manifest, size, e);
+	rc = write_index(j, (struct span){ NULL, 0 }, j->out.dir, manifest, size, e);
+	/* Ciphertext is for everybody, as other layouts are. */
+	if (rc == 0 && fchmod(j->out.dir, 0755) < 0)
+		rc = err_sys_as(e, ERR_STORAGE, "%s", j->to.dir);
+	return rc < 0 ? rc : staging_commit(&j->out, NULL, e);
 }
 
 static int
@@ -351,7 +445,7 @@ encrypt_image(struct job *j, struct digest *manifest, struct err *e)
 		return rc;
 	out = json_object_to_json_string_ext(j->json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 	rc = write_blob(j, span_str(out), manifest, e);
-	return rc < 0 ? rc : write_index(j, manifest, strlen(out), e);
+	return rc < 0 ? rc : commit(j, manifest, strlen(out), e);
 }
 
 static int
@@ -389,14 +483,9 @@ run(const char **operands, unused size_t n, struct err *e)
 		return rc;
 	rc = monitor_open(&j.m, e);
 	if (rc == 0)
-		rc = staging_open(j.to.dir, NULL, false, &j.out, e);
+		rc = staging_open(j.to.dir, NULL, STAGING_MERGE, &j.out, e);
 	if (rc == 0) {
 		rc = encrypt_image(&j, &manifest, e);
-		/* Ciphertext is for everybody, as other layouts are. */
-		if (rc == 0 && fchmod(j.out.dir, 0755) < 0)
-			rc = err_sys_as(e, ERR_STORAGE, "%s", j.to.dir);
-		if (rc == 0)
-			rc = staging_commit(&j.out, NULL, e);
 		staging_close(&j.out);
 	}
 	monitor_close(&j.m);

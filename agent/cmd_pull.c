@@ -352,7 +352,7 @@ run(const char **operands, unused size_t n, struct err *e)
 	progress_init(&j.progress);
 	rc = monitor_open(&j.m, e);
 	if (rc == 0)
-		rc = staging_open(operands[1], opt.work_dir, true, &j.staging, e);
+		rc = staging_open(operands[1], opt.work_dir, STAGING_ROOTFS, &j.staging, e);
 	if (rc == 0) {
 		rc = run_roles(&j, e);
 		progress_end(&j.progress);

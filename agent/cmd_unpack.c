@@ -120,7 +120,7 @@ run(const char **operands, size_t n, struct err *e)
 		return rc;
 	rc = monitor_open(&m, e);
 	if (rc == 0)
-		rc = staging_open(opt.rootfs, opt.work_dir, true, &s, e);
+		rc = staging_open(opt.rootfs, opt.work_dir, STAGING_ROOTFS, &s, e);
 	if (rc < 0) {
 		monitor_close(&m);
 		return rc;

@@ -439,8 +439,8 @@ serve(struct err *e)
 	int rc = pull(&p, &res, &failed);
 
 	if (rc == 0 && res.encrypted > 0 && !p.request.ref.has_digest)
-		log_warning("encrypted image %s accepted without signature or digest pin: its key "
-		    "says who may read it, not who made it", res.manifest.text);
+		log_warning("encrypted image %s: neither signature nor digest pin says who made it",
+		    res.manifest.text);
 	buf_free(&p.policy);
 	if (rc < 0)
 		return role_answer(FD_CONTROL, M_PULL_DONE, 0, &failed, e);

@@ -51,6 +51,14 @@ check_target(const struct staging *s, const char *target, struct err *e)
 	return 0;
 }
 
+bool
+staging_target_exists(const struct staging *s)
+{
+	struct err ignored;
+
+	return check_target(s, "", &ignored) < 0;
+}
+
 /* What killed makers left: everything whose lock is free. */
 static void
 sweep(int area)
@@ -150,7 +158,7 @@ make_rootfs(struct staging *s, struct err *e)
 }
 
 static int
-open_places(const char *target, const char *work, struct staging *s, struct err *e)
+open_places(const char *target, const char *work, unsigned flags, struct staging *s, struct err *e)
 {
 	s->parent = fs_open_parent(target, s->base, e);
 	if (s->parent < 0)
@@ -161,22 +169,22 @@ open_places(const char *target, const char *work, struct staging *s, struct err 
 		s->work = fs_make_dirs(work, 0700, e);
 	if (s->work < 0)
 		return work == NULL ? err_sys(e, "directory") : s->work;
-	return check_target(s, target, e);
+	return flags & STAGING_MERGE ? 0 : check_target(s, target, e);
 }
 
 int
-staging_open(const char *target, const char *work, bool rootfs, struct staging *out,
+staging_open(const char *target, const char *work, unsigned flags, struct staging *out,
     struct err *e)
 {
 	struct staging s = { .parent = -1, .work = -1, .area = -1, .dir = -1, .rootfs = -1 };
 	int rc;
 
-	rc = open_places(target, work, &s, e);
+	rc = open_places(target, work, flags, &s, e);
 	if (rc == 0)
 		rc = make_dir(&s, e);
 	if (rc == 0) {
 		sweep(s.area);
-		rc = rootfs ? make_rootfs(&s, e) : 0;
+		rc = flags & STAGING_ROOTFS ? make_rootfs(&s, e) : 0;
 	}
 	if (rc < 0) {
 		staging_close(&s);

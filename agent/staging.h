@@ -17,11 +17,18 @@ struct staging {
 	int	rootfs;		/* its "rootfs", mode 0755; -1 when none was asked for */
 };
 
+enum {
+	STAGING_ROOTFS	= 1,	/* with a rootfs in it */
+	STAGING_MERGE	= 2,	/* the target may be there already: the caller merges */
+};
+
 /*
  * target must not exist or be an empty directory. work NULL: the target's parent directory; it must be on the
  * same file system. -ERR_STORAGE.
  */
-int staging_open(const char *target, const char *work, bool rootfs, struct staging *out, struct err *) must_check;
+int staging_open(const char *target, const char *work, unsigned flags, struct staging *out, struct err *) must_check;
+/* Is there something under the target's name that is more than an empty directory? */
+bool staging_target_exists(const struct staging *);
 /* Gives the staging directory (what NULL), or what in it, the target's name. */
 int staging_commit(struct staging *, const char *what, struct err *) must_check;
 /* Removes what is left and closes. After commit there is nothing left to remove. */
