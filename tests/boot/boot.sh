@@ -33,11 +33,11 @@ echo "$told" >"$work/motd"
 seed=0x$(random_hex 4)
 mkimage build "$work/img:plain" "gzip=none,put=$(command -v busybox):bin/busybox" \
 	"files=200,size=8m,seed=$((seed))" "put=$work/motd:etc/motd:644" >/dev/null
-run "$aa" encrypt "oci:$work/img:plain" "oci:$work/img:enc" \
-	--recipient "provider:attestation-agent:$kid" --aa-kbc-params "offline_fs_kbc::$work/keys"
+run "$aa" encrypt "oci:$work/img:plain" "oci:$work/enc:enc" \
+	--recipient "provider:attestation-agent:kbs:///$kid" --aa-kbc-params "offline_fs_kbc::$work/keys"
 [ "$rc" -eq 0 ] || bail "encrypt: $(cat "$work/err")"
 registry_start guest
-mkimage push "$work/img:enc" "http://$registry/guest/image:enc" >/dev/null
+mkimage push "$work/enc:enc" "http://$registry/guest/image:enc" >/dev/null
 wanted=$(umoci raw unpack --rootless --image "$work/img:plain" "$work/tree" >/dev/null 2>&1 &&
 	sha256sum <"$work/tree/data/000001" | cut -d' ' -f1)
 

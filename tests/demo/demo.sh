@@ -70,9 +70,9 @@ printf '{"%s": "%s"}\n' "$kid" "$(head -c 32 /dev/urandom | base64)" \
 	>"$work/broker/aa-offline_fs_kbc-keys.json"
 key=$(sed 's/.*": "\(.*\)".*/\1/' "$work/broker/aa-offline_fs_kbc-keys.json")
 printf '{}\n' >"$work/nobody/aa-offline_fs_kbc-keys.json"
-say "\$ aa-cli encrypt oci:…:$tag oci:…:encrypted --recipient provider:attestation-agent:$kid"
+say "\$ aa-cli encrypt oci:…:$tag oci:…:encrypted --recipient provider:attestation-agent:kbs:///$kid"
 run "$aa" encrypt "oci:$img:$tag" "oci:$work/enc:encrypted" \
-	--recipient "provider:attestation-agent:$kid" --aa-kbc-params "offline_fs_kbc::$work/broker"
+	--recipient "provider:attestation-agent:kbs:///$kid" --aa-kbc-params "offline_fs_kbc::$work/broker"
 [ "$rc" -eq 0 ] || stop "encrypt ended with $rc"
 cp "$work/err" "$work/encrypt.log"
 say "Each layer has a key of its own; these are wrapped by the key named $kid."

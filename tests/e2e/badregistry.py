@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A registry that lies; the first part of the repository's name says how.
 
-  badregistry.py PORTFILE LOGFILE LAYOUT
+  badregistry.py PORTFILE LOGFILE LAYOUT [CERTIFICATE KEY]
 
 Serves the images "good" and "other" of an OCI layout as /v2/FAULT/…: with any name and tag "good" is meant.
 LOGFILE gets a line per request: method, path, Host, and whether it carried credentials.
@@ -11,6 +11,7 @@ import base64
 import hashlib
 import http.server
 import json
+import ssl
 import sys
 
 from mkimage import Layout
@@ -180,6 +181,10 @@ def main():
     Handler.log = open(logfile, "w")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if len(sys.argv) > 4:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(sys.argv[4], sys.argv[5])
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     publish(portfile, server.server_address[1])
     try:
         server.serve_forever()

@@ -9,7 +9,7 @@ img=$work/img
 ocicrypt keys "$work/keys" $kid
 keys=$work/keys/aa-offline_fs_kbc-keys.json
 params=offline_fs_kbc::$work/keys
-recipient=provider:attestation-agent:$kid
+recipient=provider:attestation-agent:kbs:///$kid
 mkimage build "$img:plain" --config '{"Env":["A=b"]}' files=20,size=300k kind=features \
 	gzip=none,files=3,top=plain members=10k,size=64k,text,top=members empty size=1 >/dev/null
 mkimage build "$img:docker" --docker files=3,size=30k gzip=none,kind=features >/dev/null
@@ -34,12 +34,13 @@ encrypts() {	# NAME SRC DST [options]
 		ocicrypt check "$encrypts_to" "$encrypts_from" "$keys" $kid
 }
 
-encrypts "into the same layout" "$img:plain" "$img:own"
-check "prints the digest of what it made" grep -qx "$(mkimage digest "$img:own")" "$work/encrypt.out"
-encrypts "into a new layout" "$img:plain" "$work/new:own"
-encrypts "docker layers" "$img:docker" "$work/docker:own"
-encrypts "again" "$img:plain" "$img:own2"
-check "each time with fresh keys" [ "$(mkimage digest "$img:own")" != "$(mkimage digest "$img:own2")" ]
+own=$work/new:own
+encrypts "into a new layout" "$img:plain" "$own"
+check "prints the digest of what it made" grep -qx "$(mkimage digest "$own")" "$work/encrypt.out"
+encrypts "again" "$img:plain" "$work/again:own"
+check "each time with fresh keys" [ "$(mkimage digest "$own")" != "$(mkimage digest "$work/again:own")" ]
+expect_exit "the same as --name=value" 0 "$aa" encrypt --recipient="$recipient" --aa-kbc-params="$params" \
+	"oci:$img:plain" "oci:$work/equals:own"
 check "no plain layer in the new layout" python3 - "$img" "$work/new" <<'END'
 import json, os, sys
 new = os.listdir(sys.argv[2] + "/blobs/sha256")
@@ -52,7 +53,7 @@ END
 
 # skopeo decrypts the layers; it knows no key providers, so their keys are wrapped anew for it
 rsa=$vectors/image/ocicrypt/keys
-ocicrypt to-jwe "$img:own" "$work/jwe:x" "$keys" $kid "$rsa/rsa.pub.pem"
+ocicrypt to-jwe "$own" "$work/jwe:x" "$keys" $kid "$rsa/rsa.pub.pem"
 expect_exit "skopeo decrypts it" 0 skopeo --insecure-policy copy -q --decryption-key "$rsa/rsa.pem" \
 	"oci:$work/jwe:x" "oci:$work/opened:x"
 check "skopeo finds the same layers" \
@@ -60,15 +61,20 @@ check "skopeo finds the same layers" \
 
 # refusals
 expect_exit "unknown key id" 13 "$aa" encrypt "oci:$img:plain" "oci:$work/r1:x" \
-	--recipient provider:attestation-agent:default/key/none --aa-kbc-params "$params"
+	--recipient provider:attestation-agent:kbs:///default/key/none --aa-kbc-params "$params"
 check "unknown key id: no image under the name" \
 	sh -c "! python3 '$e2e/mkimage.py' digest '$work/r1:x'"
+expect_exit "a layout that is not empty" 15 "$aa" encrypt "oci:$img:plain" "oci:$img:own" \
+	--recipient "$recipient" --aa-kbc-params "$params"
+expect_exit "docker layers: the message tells what to do" "1|22" "$aa" encrypt "oci:$img:docker" "oci:$work/r0:x" \
+	--recipient "$recipient" --aa-kbc-params "$params"
+check "nothing is left of them" [ ! -e "$work/r0" ]
 expect_exit "no such image" "1|22" "$aa" encrypt "oci:$work/nowhere:x" "oci:$work/r2:x" \
 	--recipient "$recipient" --aa-kbc-params "$params"
 expect_exit "no recipient" 2 "$aa" encrypt "oci:$img:plain" "oci:$work/r3:x" --aa-kbc-params "$params"
-expect_exit "another provider" "2|10" "$aa" encrypt "oci:$img:plain" "oci:$work/r4:x" \
-	--recipient provider:somebody:$kid --aa-kbc-params "$params"
-expect_exit "an image that is encrypted already" "1|2|10|22" "$aa" encrypt "oci:$img:own" "oci:$work/r5:x" \
+expect_exit "another provider" "1|2|10" "$aa" encrypt "oci:$img:plain" "oci:$work/r4:x" \
+	--recipient "provider:somebody:kbs:///$kid" --aa-kbc-params "$params"
+expect_exit "an image that is encrypted already" "1|2|10|22" "$aa" encrypt "oci:$own" "oci:$work/r5:x" \
 	--recipient "$recipient" --aa-kbc-params "$params"
 cp -R "$img" "$work/damaged"
 layer=$(mkimage layers "$work/damaged:plain" | head -n 1 | cut -d' ' -f1)

@@ -341,11 +341,12 @@ slow_line() {
 	slow=127.0.0.1:$(cat "$work/slow.port")
 }
 
-# bad_registry LAYOUT: sets $bad (host:port) and $bad_log
+# bad_registry LAYOUT [CERTIFICATE]: sets $bad (host:port) and $bad_log
 bad_registry() {
 	bad_log=$work/bad.log
 	rm -f "$work/bad.port"
-	python3 "$e2e/badregistry.py" "$work/bad.port" "$bad_log" "$1" >"$work/bad.out" 2>&1 &
+	python3 "$e2e/badregistry.py" "$work/bad.port" "$bad_log" "$1" ${2:+"$2" "$tls/server.key"} \
+		>"$work/bad.out" 2>&1 &
 	pids="$pids $!"
 	wait_file "$work/bad.port" || bail "badregistry.py does not start"
 	bad=127.0.0.1:$(cat "$work/bad.port")

@@ -495,10 +495,9 @@ def add(args):
     layout.tag(tag, {"mediaType": args.media_type, "digest": layout.add(data), "size": len(data)})
 
 
-def main():
-    parser = argparse.ArgumentParser(description="images for tests")
-    commands = parser.add_subparsers(dest="command", required=True)
-    c = commands.add_parser("build")
+def parse_build(arguments):
+    """Apart from the others, since options may stand between layers."""
+    c = argparse.ArgumentParser(prog="mkimage.py build")
     c.add_argument("image")
     c.add_argument("layer", nargs="*")
     c.add_argument("--docker", action="store_true", help="docker schema 2 media types")
@@ -507,7 +506,15 @@ def main():
     c.add_argument("--config-platform", default="linux/amd64", help="os/architecture of the config")
     c.add_argument("--wrong-diff-id", type=int, action="append", default=[], metavar="N")
     c.add_argument("--wrong-size", action="append", default=[], metavar="N[:DELTA]")
-    c.set_defaults(run=build)
+    return c.parse_intermixed_args(arguments)
+
+
+def main():
+    if sys.argv[1:2] == ["build"]:
+        build(parse_build(sys.argv[2:]))
+        return
+    parser = argparse.ArgumentParser(description="images for tests", epilog="and build: see build --help")
+    commands = parser.add_subparsers(dest="command", required=True)
     c = commands.add_parser("push")
     c.add_argument("image")
     c.add_argument("url")

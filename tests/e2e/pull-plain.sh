@@ -9,7 +9,7 @@ config='{"Entrypoint":["/bin/su"],"Cmd":["-c","id"],"Env":["A=b c","PATH=/bin"],
 digest=$(mkimage build --config "$config" "$img:multi" files=20,size=200k kind=features kind=over \
 	gzip=none,files=3,top=plain members=10k,size=64k,text,top=members empty)
 mkimage build --docker "$img:docker" files=5,size=50k,text kind=features gzip=none,top=more >/dev/null
-mkimage build --config "$config" "$img:none" >/dev/null
+mkimage build "$img:none" >/dev/null
 mkimage build --platform linux/arm64/v8 --platform linux/amd64 --platform linux/arm/v7 \
 	"$img:index" files=2 >/dev/null
 mkimage build "$img:many" files=3000,size=300k,text >/dev/null
@@ -94,12 +94,13 @@ fresh_target
 run sh -c 'umask 077; exec "$@"' sh "$aa" pull --policy "$accept_policy" --tls-verify=false \
 	"$ref:multi" "$bundle"
 check "the caller's umask changes nothing" same_bundles "$work/reference" "$bundle"
+fresh_target
 (
 	cd "$target"
-	rm -rf bundle
 	"$aa" pull --policy "$accept_policy" --tls-verify=false "$ref:multi" bundle
 ) >"$work/out" 2>"$work/err" && rc=0 || rc=$?
 check "a relative bundle path" [ "$rc" -eq 0 -a -f "$bundle/config.json" ]
+[ "$rc" -eq 0 ] || diag_file "$work/err"
 
 # what the ordinary tool pushed
 skopeo --insecure-policy copy -q --dest-tls-verify=false "oci:$img:multi" "$ref:skopeo" 2>"$work/err"
