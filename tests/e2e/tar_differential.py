@@ -32,7 +32,7 @@ EXPLAINED = {
     "contiguous": [("umoci", "accepts", "refuses", "umoci does not know type 7")],
     "old-sparse": [("umoci", "accepts", "refuses", "umoci does not know type S")],
     "empty-xattr": [("umoci", "accepts", "accepts", "umoci leaves out xattrs without a value")],
-    "dup-key": [("*", "refuses", "accepts", "the last one wins elsewhere; which one differs between readers: lessons of CVE-2025-62518")],
+    "dup-key": [("*", "refuses", "accepts", "the last one wins elsewhere; which one differs between readers (CVE-2025-62518 is of this kind)")],
     "empty-value": [("*", "refuses", "accepts", "an empty value is an empty name for some, none for others")],
     "two-pax": [("*", "refuses", "accepts", "which of two headers counts differs")],
     "pax-and-gnu": [("*", "refuses", "accepts", "which of two names counts differs")],
