@@ -4,23 +4,18 @@
  */
 #include "lib/base.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <json-c/json.h>
-#include <sys/stat.h>
 
 #include "agent/cli.h"
 #include "agent/keyjob.h"
-#include "agent/staging.h"
+#include "agent/layout_out.h"
 #include "image/layout.h"
 #include "image/ocicrypt.h"
 #include "image/reference.h"
 #include "lib/codec.h"
 #include "lib/fs.h"
 #include "lib/sys.h"
-
-#define MANIFEST_TYPE	"application/vnd.oci.image.manifest.v1+json"
-#define REF_NAME	"org.opencontainers.image.ref.name"
 
 static struct {
 	const char	*recipient, *kbc_params;
@@ -45,9 +40,9 @@ static const char more[] =
 
 struct job {
 	struct monitor		 m;
-	struct staging		 out;
+	struct layout_out	 out;
 	int			 key;		/* control of the key role */
-	int			 src, blobs;	/* source layout; our blobs/sha256 */
+	int			 src;		/* source layout */
 	const char		*kid;
 	struct image_ref	 from, to;
 	struct manifest		 manifest;
@@ -73,15 +68,6 @@ read_blob(const struct job *j, const struct digest *d, struct buf *out, struct e
 	if (rc == 0)
 		rc = fs_read_fd(fd, d->text, out, e);
 	return rc < 0 ? rc : digest_check(d, buf_span(out), "blob", e);
-}
-
-/* Writes bytes as a blob named by their digest. */
-static int
-write_blob(const struct job *j, struct span data, struct digest *d, struct err *e)
-{
-	int rc = digest_of(HASH_SHA256, data, d, e);
-
-	return rc < 0 ? rc : fs_write_atomic(j->blobs, d->text + strlen("sha256:"), data, 0644, e);
 }
 
 static int
@@ -239,15 +225,12 @@ encrypt_layer(struct job *j, uint32_t number, struct err *e)
 	rc = keyjob_wrap(&j->m, j->key, number, j->kid, l->desc.digest.text, &packet, e);
 	if (rc == 0)
 		rc = open_blob(j, &l->desc.digest, &in, e);
-	if (rc < 0)
-		return rc;
-	out = sys_openat(j->blobs, ".new", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (out < 0)
-		return err_sys_as(e, ERR_STORAGE, "new blob");
-	rc = run_crypt(j, number, in, out, &made, e);
-	if (rc == 0 && sys_renameat2(j->blobs, ".new", j->blobs,
-	    made.digest.text + strlen("sha256:"), 0) < 0)
-		rc = err_sys_as(e, ERR_STORAGE, "new blob");
+	if (rc == 0)
+		rc = layout_out_begin(&j->out, &out, e);
+	if (rc == 0)
+		rc = run_crypt(j, number, in, out, &made, e);
+	if (rc == 0)
+		rc = layout_out_end(&j->out, &made.digest, e);
 	return rc < 0 ? rc : rewrite_layer(j, number, &made, buf_span(&packet), e);
 }
 
@@ -288,141 +271,13 @@ read_manifest(struct job *j, struct buf *text, struct err *e)
 }
 
 static int
-make_layout(struct job *j, struct err *e)
-{
-	static const char marker[] = "{\"imageLayoutVersion\":\"1.0.0\"}";
-	int rc;
-
-	rc = fs_write_atomic(j->out.dir, "oci-layout", SPAN_LIT(marker), 0644, e);
-	if (rc < 0)
-		return rc;
-	if (mkdirat(j->out.dir, "blobs", 0755) < 0 || mkdirat(j->out.dir, "blobs/sha256", 0755) < 0)
-		return err_sys_as(e, ERR_STORAGE, "blobs");
-	j->blobs = sys_openat(j->out.dir, "blobs/sha256", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	return j->blobs < 0 ? err_sys_as(e, ERR_STORAGE, "blobs") : 0;
-}
-
-static int
 copy_config(struct job *j, struct err *e)
 {
 	autobuf config = BUF(LIMIT_CONFIG);
 	struct digest d;
 	int rc = read_blob(j, &j->manifest.config.digest, &config, e);
 
-	return rc < 0 ? err_wrap(e, "config") : write_blob(j, buf_span(&config), &d, e);
-}
-
-static struct json_object *
-index_entry(const struct job *j, const struct digest *manifest, size_t size)
-{
-	struct json_object *entry = json_object_new_object(), *names;
-
-	if (entry == NULL)
-		return NULL;
-	json_object_object_add(entry, "mediaType", json_object_new_string(MANIFEST_TYPE));
-	json_object_object_add(entry, "digest", json_object_new_string(manifest->text));
-	json_object_object_add(entry, "size", json_object_new_int64((int64_t)size));
-	if (j->to.tag[0] == '\0')
-		return entry;
-	names = json_object_new_object();
-	json_object_object_add(names, REF_NAME, json_object_new_string(j->to.tag));
-	json_object_object_add(entry, "annotations", names);
-	return entry;
-}
-
-/* Takes away what has this tag now: a tag names one image. */
-static void
-drop_tag(struct json_object *manifests, const char *tag)
-{
-	for (size_t i = json_object_array_length(manifests); i-- > 0;) {
-		struct json_object *entry = json_object_array_get_idx(manifests, i), *names, *name;
-
-		if (json_object_object_get_ex(entry, "annotations", &names) &&
-		    json_object_object_get_ex(names, REF_NAME, &name) &&
-		    strcmp(json_object_get_string(name), tag) == 0)
-			json_object_array_del_idx(manifests, i, 1);
-	}
-}
-
-/* The index of the layout that is there, or of a new one, with our image in it. */
-static int
-write_index(struct job *j, struct span old, int dir, const struct digest *manifest, size_t size,
-    struct err *e)
-{
-	static const char fresh[] = "{\"schemaVersion\":2,\"manifests\":[]}";
-	autojson strict = NULL;
-	struct json_object *index, *manifests;
-	int rc;
-
-	if (old.len == 0)
-		old = SPAN_LIT(fresh);
-	rc = json_parse(old, &strict, e);
-	if (rc == 0 && !json_is(json_get(json_root(strict), "manifests"), JSON_ARRAY))
-		rc = err_set(e, ERR_IMAGE, "no list of manifests");
-	if (rc < 0)
-		return err_wrap(e, "index.json");
-	index = json_tokener_parse((const char *)old.p);
-	if (index == NULL || !json_object_object_get_ex(index, "manifests", &manifests))
-		return err_set(e, ERR_NOMEM, "index.json");
-	drop_tag(manifests, j->to.tag);
-	json_object_array_add(manifests, index_entry(j, manifest, size));
-	rc = fs_write_atomic(dir, "index.json", span_str(json_object_to_json_string_ext(index,
-	    JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)), 0644, e);
-	json_object_put(index);
-	return rc;
-}
-
-/* Moves our blobs to those of a layout that is there; what is interrupted leaves blobs that nobody names. */
-static int
-move_blobs(struct job *j, int layout, struct err *e)
-{
-	autoclose int to = -1;
-	int copy = fcntl(j->blobs, F_DUPFD_CLOEXEC, 3);
-	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
-	struct dirent *entry;
-	int rc = 0;
-
-	to = sys_openat(layout, "blobs/sha256", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	if (to < 0 || d == NULL)
-		rc = err_sys_as(e, ERR_STORAGE, "%s: blobs", j->to.dir);
-	while (rc == 0 && (entry = readdir(d)) != NULL)
-		if (entry->d_name[0] != '.' &&
-		    sys_renameat2(j->blobs, entry->d_name, to, entry->d_name, 0) < 0)
-			rc = err_sys_as(e, ERR_STORAGE, "%s: blobs", j->to.dir);
-	if (d != NULL)
-		closedir(d);
-	return rc;
-}
-
-static int
-merge(struct job *j, const struct digest *manifest, size_t size, struct err *e)
-{
-	autobuf index = BUF(LIMIT_MANIFEST);
-	autoclose int layout = sys_openat(AT_FDCWD, j->to.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	int rc;
-
-	if (layout < 0)
-		return err_sys_as(e, ERR_STORAGE, "%s", j->to.dir);
-	rc = fs_read_file(layout, "index.json", &index, e);
-	if (rc < 0)
-		return err_set(e, ERR_STORAGE, "%s: exists and is not an image layout", j->to.dir);
-	rc = move_blobs(j, layout, e);
-	return rc < 0 ? rc : write_index(j, buf_span(&index), layout, manifest, size, e);
-}
-
-/* A new layout gets its name, or our image is put into the one that is there. */
-static int
-commit(struct job *j, const struct digest *manifest, size_t size, struct err *e)
-{
-	int rc;
-
-	if (staging_target_exists(&j->out))
-		return merge(j, manifest, size, e);
-	rc = write_index(j, (struct span){ NULL, 0 }, j->out.dir, manifest, size, e);
-	/* Ciphertext is for everybody, as other layouts are. */
-	if (rc == 0 && fchmod(j->out.dir, 0755) < 0)
-		rc = err_sys_as(e, ERR_STORAGE, "%s", j->to.dir);
-	return rc < 0 ? rc : staging_commit(&j->out, NULL, e);
+	return rc < 0 ? err_wrap(e, "config") : layout_out_add(&j->out, buf_span(&config), &d, e);
 }
 
 static int
@@ -434,8 +289,6 @@ encrypt_image(struct job *j, struct digest *manifest, struct err *e)
 
 	rc = read_manifest(j, &text, e);
 	if (rc == 0)
-		rc = make_layout(j, e);
-	if (rc == 0)
 		rc = keyjob_start(&j->m, opt.kbc_params, &j->key, e);
 	if (rc == 0)
 		rc = encrypt_layers(j, e);
@@ -444,8 +297,8 @@ encrypt_image(struct job *j, struct digest *manifest, struct err *e)
 	if (rc < 0)
 		return rc;
 	out = json_object_to_json_string_ext(j->json, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	rc = write_blob(j, span_str(out), manifest, e);
-	return rc < 0 ? rc : commit(j, manifest, strlen(out), e);
+	rc = layout_out_add(&j->out, span_str(out), manifest, e);
+	return rc < 0 ? rc : layout_out_commit(&j->out, manifest, strlen(out), e);
 }
 
 static int
@@ -473,7 +326,7 @@ check_arguments(struct job *j, const char **operands, struct err *e)
 static int
 run(const char **operands, unused size_t n, struct err *e)
 {
-	struct job j = { .key = -1, .src = -1, .blobs = -1 };
+	struct job j = { .key = -1, .src = -1 };
 	struct digest manifest;
 	int rc = check_arguments(&j, operands, e);
 
@@ -483,17 +336,16 @@ run(const char **operands, unused size_t n, struct err *e)
 		return rc;
 	rc = monitor_open(&j.m, e);
 	if (rc == 0)
-		rc = staging_open(j.to.dir, NULL, STAGING_MERGE, &j.out, e);
+		rc = layout_out_open(j.to.dir, j.to.tag, &j.out, e);
 	if (rc == 0) {
 		rc = encrypt_image(&j, &manifest, e);
-		staging_close(&j.out);
+		layout_out_close(&j.out);
 	}
 	monitor_close(&j.m);
 	json_object_put(j.json);
 	manifest_fini(&j.manifest);
 	base_close(&j.key);
 	base_close(&j.src);
-	base_close(&j.blobs);
 	if (rc == 0)
 		printf("%s\n", manifest.text);
 	return rc;
