@@ -12,7 +12,7 @@
 
 /* The build may say 0; without a word ISA-L is taken where it can be. */
 #ifndef HAVE_ISAL
-#if defined(__x86_64__) && __has_include(<isa-l.h>)
+#if defined(__x86_64__) && __has_include(<isa-l/igzip_lib.h>)
 #define HAVE_ISAL 1
 #else
 #define HAVE_ISAL 0
@@ -20,7 +20,7 @@
 #endif
 
 #if HAVE_ISAL
-#include <isa-l.h>
+#include <isa-l/igzip_lib.h>
 #else
 #include <zlib.h>
 #endif
