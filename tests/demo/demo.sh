@@ -107,12 +107,13 @@ say "$(cat "$work/out")"
 say "$(find "$bundle/rootfs" -type f | wc -l) files, $(du -sm "$bundle/rootfs" | cut -f1) MiB, in $took ms. Fetched, checked, decrypted and unpacked in one stream."
 
 step "Its program runs and tells the word."
+chroot=$(command -v chroot)
 command=$(python3 -c 'import json, sys
 print(json.load(open(sys.argv[1]))["process"]["args"][0])' "$bundle/config.json")
 if is_root; then
-	run env -i PATH=/bin chroot "$bundle/rootfs" "$command"
+	run env -i PATH=/bin "$chroot" "$bundle/rootfs" "$command"
 else
-	run env -i PATH=/bin unshare -r chroot "$bundle/rootfs" "$command"
+	run env -i PATH=/bin /usr/bin/unshare -r "$chroot" "$bundle/rootfs" "$command"
 fi
 sed 's/^/   | /' "$work/out"
 grep -qF "$word" "$work/out" || stop "it did not tell the word"

@@ -8,6 +8,7 @@ vectors=$top/tests/vectors
 bin=${CACAO_BIN_DIR:-$top/build}
 aa=$bin/aa-cli
 export LC_ALL=C PYTHONDONTWRITEBYTECODE=1
+PATH=$PATH:/usr/sbin:/sbin # chroot, for users
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY 2>/dev/null || :
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/cacao-test.XXXXXX")

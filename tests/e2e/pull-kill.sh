@@ -62,7 +62,7 @@ diag "$(cd "$target" && find . -mindepth 1 -maxdepth 2 | tr '\n' ' ')"
 
 # --- kill -9 of one --------------------------------------------------------------
 
-slow_line "$registry_port" 4000000
+slow_line "$registry_port" 8000000
 slow_ref=docker://$slow/test/image:enc
 
 start_slow() {	# ROLE: a slow pull until this role is there: $role_pid

@@ -27,11 +27,12 @@ cp -L "$aa" "$root/aa-cli"
 cp "$accept_policy" "$root/policy.json"
 cp "$keys" "$root/keys/"
 
+chroot=$(command -v chroot)
 in_root() {
 	if is_root; then
-		run env -i chroot "$root" "$@"
+		run env -i "$chroot" "$root" "$@"
 	else
-		run env -i unshare -r chroot "$root" "$@"
+		run env -i unshare -r "$chroot" "$root" "$@"
 	fi
 }
 
