@@ -186,7 +186,7 @@ rewrite_layer(struct job *j, uint32_t number, const struct made *made, struct sp
     struct err *e)
 {
 	autobuf public = BUF(KIB(1));
-	struct json_object *layers, *layer, *size;
+	struct json_object *layers = NULL, *layer, *size;
 	char type[160];
 	int rc;
 

@@ -160,8 +160,9 @@ role_main(int argc, char *argv[])
 	log_init(2, ops->name, start.log, false);
 	ignore_signals();
 	rc = run(ops, &start, &e);
+	/* Whose peers are gone has nobody to tell, and nothing new to say. */
 	if (rc < 0)
-		log_error("%s (%s)", e.msg, err_name(e.code));
+		log_msg(rc == -ERR_CRASH ? LOG_DEBUG : LOG_ERROR, "%s (%s)", e.msg, err_name(e.code));
 	return rc < 0 ? err_exit_status(e.code) : rc;
 }
 
