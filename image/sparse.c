@@ -119,7 +119,7 @@ parse_slots(struct sparse *s, struct span slots, bool more, struct err *e)
 int
 sparse_parse_header(struct sparse *s, struct span block, bool *more, struct err *e)
 {
-	struct span slots = { block.p + HEADER_SLOTS_AT, HEADER_SLOTS * SLOT };
+	struct span slots = { block.p + HEADER_SLOTS_AT, (size_t)HEADER_SLOTS * SLOT };
 
 	*more = block.p[HEADER_MORE_AT] != 0;
 	return parse_slots(s, slots, *more, e);
@@ -128,7 +128,7 @@ sparse_parse_header(struct sparse *s, struct span block, bool *more, struct err 
 int
 sparse_parse_extension(struct sparse *s, struct span block, bool *more, struct err *e)
 {
-	struct span slots = { block.p, EXTENSION_SLOTS * SLOT };
+	struct span slots = { block.p, (size_t)EXTENSION_SLOTS * SLOT };
 
 	*more = block.p[EXTENSION_MORE_AT] != 0;
 	return parse_slots(s, slots, *more, e);

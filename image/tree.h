@@ -1,8 +1,9 @@
 /*
  * tree.h: the writer: puts the entries of one layer into a directory (a flat
- * root), never outside of it. Everything goes by descriptors relative to the root (openat2
- * RESOLVE_IN_ROOT), last components are never followed. Memory does not grow with the number of
- * entries (layers above the first: 11 to 21 bytes an entry to tell their own work from lower layers').
+ * root), never outside of it. Everything goes by descriptors relative to the
+ * root (openat2 RESOLVE_IN_ROOT), last components are never followed. Memory
+ * does not grow with the number of entries (layers above the first: 11 to 21
+ * bytes an entry to tell their own work from lower layers').
  */
 #ifndef IMAGE_TREE_H
 #define IMAGE_TREE_H
@@ -28,9 +29,13 @@ struct tree_stats {
 
 struct tree;
 int tree_open(const struct tree_options *, struct tree **out, struct err *) must_check;
-/* Applies one entry, whiteouts included; reads the content from r (NULL: entries without content only). -ERR_LAYER, -ERR_LIMIT, -ERR_NOSPACE, -ERR_STORAGE. The message names the entry. */
-int tree_apply(struct tree *, struct tar_reader *r, const struct tar_entry *, struct err *) must_check;
-/* Restores the times of directories that were touched. To be asked before tree_close when all went well. */
+/*
+ * Applies one entry, whiteouts included; reads the content from r. -ERR_LAYER, -ERR_LIMIT,
+ * -ERR_NOSPACE, -ERR_STORAGE. The message names the entry.
+ */
+int tree_apply(struct tree *, struct tar_reader *r, const struct tar_entry *, struct err *)
+    must_check;
+/* Puts back the times of the directory touched last. To be asked when all went well. */
 int tree_finish(struct tree *, struct err *) must_check;
 void tree_close(struct tree *);
 const struct tree_stats *tree_stats(const struct tree *);

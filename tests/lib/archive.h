@@ -136,6 +136,19 @@ archive_pax(struct archive *a, char type, const char *const pairs[])
 }
 #define PAX(a, ...)	archive_pax((a), 'x', (const char *const[]){ __VA_ARGS__, NULL })
 
+/* A GNU "S" header with up to four slots. */
+static inline void
+archive_gnu_sparse(uint8_t block[512], uint64_t stored, uint64_t size, const uint64_t *map, size_t n)
+{
+	archive_block(block, "s", 'S', stored);
+	archive_gnu(block);
+	for (size_t i = 0; i < n; i++) {
+		archive_number(block + 386 + 24 * i, 12, map[2 * i]);
+		archive_number(block + 398 + 24 * i, 12, map[2 * i + 1]);
+	}
+	archive_number(block + 483, 12, size);
+}
+
 static inline void
 archive_end(struct archive *a)
 {

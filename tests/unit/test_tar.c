@@ -1,106 +1,13 @@
 /*
- * test_tar.c: header blocks, pax records, sparse maps, and the reader over all of them.
+ * test_tar.c: header blocks, pax records, and the reader over all of them. Sparse files: test_sparse.c.
  */
 #include "lib/base.h"
 
-#include <fcntl.h>
-
 #include "image/tar.h"
 #include "image/tar_header.h"
-#include "lib/fs.h"
-#include "tests/lib/archive.h"
 #include "tests/lib/fault.h"
+#include "tests/lib/listing.h"
 #include "tests/lib/mutate.h"
-#include "tests/lib/tap.h"
-
-static struct err e;
-
-/* What a whole archive says, as text: one line an entry. */
-struct listing {
-	struct buf	text;
-	int		rc;		/* of the last tar_next */
-	bool		sums;		/* contents too */
-};
-
-static int
-list_entry(struct tar_reader *r, const struct tar_entry *t, struct buf *out, struct err *err)
-{
-	static const char letters[] = "fhlcbdp";
-	const uint8_t *data;
-	ssize_t n;
-	int rc = buf_addf(out, err, "%c %s", letters[t->type], t->path);
-
-	if (rc == 0 && t->link[0] != '\0')
-		rc = buf_addf(out, err, " -> %s", t->link);
-	if (rc == 0 && t->size > 0)
-		rc = buf_addf(out, err, " %" PRIu64 " \"", t->size);
-	if (rc < 0)
-		return rc;
-	while ((n = tar_data(r, &data, err)) > 0)
-		if ((rc = buf_add(out, data, (size_t)MIN(n, 64), err)) < 0)
-			return rc;
-	if (n < 0)
-		return (int)n;
-	if (t->size > 0 && (rc = buf_add_str(out, "\"", err)) < 0)
-		return rc;
-	for (size_t i = 0; i < t->nsegments; i++)
-		if ((rc = buf_addf(out, err, " %" PRIu64 "+%" PRIu64, t->segments[i].offset,
-		    t->segments[i].length)) < 0)
-			return rc;
-	return buf_add_str(out, "\n", err);
-}
-
-static int
-list(struct span bytes, struct buf *out, struct err *err)
-{
-	struct tar_reader *r;
-	const struct tar_entry *t;
-	struct stream s;
-	int rc;
-
-	if ((rc = stream_span(&s, bytes, err)) < 0)
-		return rc;
-	if ((rc = tar_open(&s, &r, err)) == 0) {
-		while ((rc = tar_next(r, &t, err)) == 1)
-			if ((rc = list_entry(r, t, out, err)) < 0)
-				break;
-		if (rc == 0)
-			rc = tar_drain(r, err);
-		tar_close(r);
-	}
-	stream_close(&s);
-	return rc;
-}
-
-/* The archive reads as this text. */
-static void
-reads(struct archive *a, const char *want, const char *name)
-{
-	autobuf got = BUF(1 << 20);
-
-	works(list(buf_span(&a->out), &got, &e), "%s", name);
-	is_str(buf_str(&got), want, "%s: what it says", name);
-	buf_free(&a->out);
-}
-
-static void
-refused(struct archive *a, enum err_code code, const char *name)
-{
-	autobuf got = BUF(1 << 20);
-
-	fails(list(buf_span(&a->out), &got, &e), code, "refused: %s", name);
-	buf_free(&a->out);
-}
-
-/* An archive of one spoiled header. */
-static void
-refused_block(uint8_t block[512], const char *name)
-{
-	struct archive a = ARCHIVE();
-
-	archive_seal(&a, block);
-	refused(&a, ERR_LAYER, name);
-}
 
 /* The first entry, for a look at its attributes. */
 static const struct tar_entry *
@@ -566,211 +473,6 @@ test_global(void)
 	refused(&a, ERR_LAYER, "malformed global header");
 }
 
-/* A GNU "S" header with up to four slots. */
-static void
-gnu_sparse(uint8_t block[512], uint64_t stored, uint64_t size, const uint64_t *map, size_t n)
-{
-	archive_block(block, "s", 'S', stored);
-	archive_gnu(block);
-	for (size_t i = 0; i < n; i++) {
-		archive_number(block + 386 + 24 * i, 12, map[2 * i]);
-		archive_number(block + 398 + 24 * i, 12, map[2 * i + 1]);
-	}
-	archive_number(block + 483, 12, size);
-}
-
-static void
-test_sparse_gnu(void)
-{
-	struct archive a = ARCHIVE();
-	static const uint8_t data[2048] = { 'A' };
-	uint8_t block[512], more[512] = { 0 };
-
-	gnu_sparse(block, 515, 10000, (uint64_t[]){ 512, 512, 4096, 3, 10000, 0 }, 3);
-	archive_seal(&a, block);
-	archive_bytes(&a, data, 515);
-	archive_pad(&a);
-	archive_file(&a, "next", "n");
-	{
-		autobuf got = BUF(1 << 16);
-		works(list(buf_span(&a.out), &got, &e), "GNU sparse file");
-		ok(strncmp(buf_str(&got), "f s 10000 \"A", 12) == 0, "its size");
-		ok(memmem(got.data, got.len, " 512+512 4096+3 10000+0\nf next", 30) != NULL,
-		    "its map, and the next entry");
-		buf_free(&a.out);
-	}
-	gnu_sparse(block, 1024, 90000, (uint64_t[]){ 0, 512, 1024, 512, 2048, 0, 4096, 0 }, 4);
-	block[482] = 1;
-	archive_seal(&a, block);
-	archive_number(more, 12, 8192);
-	archive_number(more + 12, 12, 0);
-	archive_bytes(&a, more, 512);
-	archive_bytes(&a, data, 1024);
-	archive_file(&a, "next", "n");
-	{
-		autobuf got = BUF(1 << 16);
-		works(list(buf_span(&a.out), &got, &e), "GNU sparse file with an extension");
-		ok(memmem(got.data, got.len, "4096+0 8192+0\nf next", 20) != NULL, "its map");
-		buf_free(&a.out);
-	}
-	archive_seal(&a, block);
-	refused(&a, ERR_LAYER, "cut in front of the extension");
-	archive_seal(&a, block);
-	more[24 + 12] = '1';
-	archive_bytes(&a, more, 512);
-	refused(&a, ERR_LAYER, "extension with half a slot");
-	gnu_sparse(block, 512, 9000, (uint64_t[]){ 0, 512 }, 1);
-	block[482] = 1;
-	archive_seal(&a, block);
-	refused(&a, ERR_LAYER, "map ends, but an extension follows");
-	gnu_sparse(block, 512, 9000, (uint64_t[]){ 0, 512 }, 1);
-	block[386 + 24 * 2] = block[398 + 24 * 2] = '0';
-	refused_block(block, "slot behind an empty one");
-	gnu_sparse(block, 512, 9000, (uint64_t[]){ 0, 512 }, 1);
-	block[386 + 24] = '0';
-	refused_block(block, "slot with an offset only");
-	gnu_sparse(block, 512, 9000, (uint64_t[]){ 0, 512 }, 1);
-	block[390] = 'x';
-	refused_block(block, "offset is no number");
-	gnu_sparse(block, 1024, 9000, (uint64_t[]){ 0, 512, 256, 512 }, 2);
-	refused_block(block, "segments overlap");
-	gnu_sparse(block, 1024, 9000, (uint64_t[]){ 0, 100, 512, 924 }, 2);
-	refused_block(block, "segment that is padded by some");
-	gnu_sparse(block, 512, 500, (uint64_t[]){ 0, 512 }, 1);
-	refused_block(block, "segment past the end");
-	gnu_sparse(block, 511, 9000, (uint64_t[]){ 0, 512 }, 1);
-	refused_block(block, "less data than the map says");
-	gnu_sparse(block, 513, 9000, (uint64_t[]){ 0, 512 }, 1);
-	refused_block(block, "more data than the map says");
-	gnu_sparse(block, 512, 9000, (uint64_t[]){ 0, 512 }, 1);
-	memcpy(block + 257, "ustar\0" "00", 8);
-	refused_block(block, "sparse in a ustar header");
-	gnu_sparse(block, 512, 9000, (uint64_t[]){ 0, 512 }, 1);
-	memcpy(block + 483, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 12);
-	refused_block(block, "negative sparse size");
-	gnu_sparse(block, 512, 9000, (uint64_t[]){ 0, 512 }, 1);
-	PAX(&a, "GNU.sparse.major", "1", "GNU.sparse.minor", "0", "GNU.sparse.realsize", "9");
-	archive_seal(&a, block);
-	refused(&a, ERR_LAYER, "two kinds of sparse");
-}
-
-/* A pax sparse file with these records and this data; expect is the map, NULL if refused. */
-static void
-pax_sparse(const char *const pairs[], const char *data, size_t n, const char *expect,
-    const char *name)
-{
-	struct archive a = ARCHIVE();
-
-	archive_pax(&a, 'x', pairs);
-	archive_entry(&a, "GNUSparseFile.1/f", '0', data, n);
-	archive_file(&a, "next", "n");
-	if (expect == NULL) {
-		refused(&a, ERR_LAYER, name);
-	} else {
-		autobuf got = BUF(1 << 16);
-
-		works(list(buf_span(&a.out), &got, &e), "%s", name);
-		ok(memmem(got.data, got.len, expect, strlen(expect)) != NULL, "%s: map", name);
-		ok(memmem(got.data, got.len, "\nf next 1", 9) != NULL, "%s: next entry", name);
-		buf_free(&a.out);
-	}
-}
-#define PAIRS(...)	((const char *const[]){ __VA_ARGS__, NULL })
-
-static void
-test_sparse_pax(void)
-{
-	static char data[4096];
-
-	memset(data, 'D', sizeof(data));
-	pax_sparse(PAIRS("GNU.sparse.size", "9000", "GNU.sparse.numblocks", "2",
-	    "GNU.sparse.offset", "0", "GNU.sparse.numbytes", "512",
-	    "GNU.sparse.offset", "4096", "GNU.sparse.numbytes", "7"), data, 519,
-	    " 0+512 4096+7\n", "form 0.0");
-	pax_sparse(PAIRS("GNU.sparse.size", "9000", "GNU.sparse.numblocks", "1",
-	    "GNU.sparse.numbytes", "512", "GNU.sparse.offset", "0"), data, 512, NULL,
-	    "form 0.0, length first");
-	pax_sparse(PAIRS("GNU.sparse.size", "9000", "GNU.sparse.numblocks", "1",
-	    "GNU.sparse.offset", "0", "GNU.sparse.offset", "0"), data, 512, NULL,
-	    "form 0.0, two offsets");
-	pax_sparse(PAIRS("GNU.sparse.size", "9000", "GNU.sparse.numblocks", "0",
-	    "GNU.sparse.offset", "0"), data, 0, NULL, "form 0.0, half a segment");
-	pax_sparse(PAIRS("GNU.sparse.size", "9000", "GNU.sparse.numblocks", "2",
-	    "GNU.sparse.offset", "0", "GNU.sparse.numbytes", "512"), data, 512, NULL,
-	    "form 0.0, wrong count");
-	pax_sparse(PAIRS("GNU.sparse.size", "9000",
-	    "GNU.sparse.offset", "0", "GNU.sparse.numbytes", "512"), data, 512, NULL,
-	    "form 0.0, no count");
-	pax_sparse(PAIRS("GNU.sparse.size", "9000", "GNU.sparse.numblocks", "2",
-	    "GNU.sparse.name", "real", "GNU.sparse.map", "0,512,4096,7"), data, 519,
-	    " 0+512 4096+7\n", "form 0.1");
-	pax_sparse(PAIRS("GNU.sparse.size", "9000", "GNU.sparse.numblocks", "1",
-	    "GNU.sparse.name", "real", "GNU.sparse.map", "9000,0"), data, 0,
-	    "f real 9000 \"\" 9000+0\n", "form 0.1, nothing but a hole, real name");
-	static const char *const maps[] = { "0,512,4096", "0,512,", ",0,512", "0,x", "0", "-1,513",
-	    "0, 512", "0,512,0,512", "0,512,9000,1", "18446744073709551615,512" };
-	for (size_t i = 0; i < ARRAY_LEN(maps); i++)
-		pax_sparse(PAIRS("GNU.sparse.size", "9000", "GNU.sparse.numblocks", "1",
-		    "GNU.sparse.map", maps[i]), data, 512, NULL, maps[i]);
-	pax_sparse(PAIRS("GNU.sparse.size", "9000", "GNU.sparse.realsize", "9000",
-	    "GNU.sparse.numblocks", "1", "GNU.sparse.map", "0,512"), data, 512, NULL, "two sizes");
-	pax_sparse(PAIRS("GNU.sparse.numblocks", "1", "GNU.sparse.map", "0,512"), data, 512, NULL,
-	    "no size");
-	pax_sparse(PAIRS("GNU.sparse.size", "9z", "GNU.sparse.numblocks", "1", "GNU.sparse.map",
-	    "0,512"), data, 512, NULL, "size is no number");
-	pax_sparse(PAIRS("GNU.sparse.name", "other"), data, 512, NULL, "a name alone");
-	pax_sparse(PAIRS("GNU.sparse.unknown", "1"), data, 512, NULL, "unknown record");
-
-	memcpy(data, "2\n0\n512\n4096\n7\n", 15);
-	pax_sparse(PAIRS("GNU.sparse.major", "1", "GNU.sparse.minor", "0",
-	    "GNU.sparse.name", "real", "GNU.sparse.realsize", "9000"), data, 512 + 519,
-	    " 0+512 4096+7\n", "form 1.0");
-	pax_sparse(PAIRS("GNU.sparse.major", "1", "GNU.sparse.minor", "1",
-	    "GNU.sparse.realsize", "9000"), data, 512 + 519, NULL, "form 1.1");
-	pax_sparse(PAIRS("GNU.sparse.major", "1", "GNU.sparse.minor", "0", "GNU.sparse.map", "0,512",
-	    "GNU.sparse.realsize", "9000"), data, 512 + 519, NULL, "form 1.0 with a list");
-	pax_sparse(PAIRS("GNU.sparse.major", "1", "GNU.sparse.minor", "0",
-	    "GNU.sparse.realsize", "9000"), data, 512 + 518, NULL, "form 1.0, a byte too few");
-	pax_sparse(PAIRS("GNU.sparse.major", "1", "GNU.sparse.minor", "0",
-	    "GNU.sparse.realsize", "9000"), data, 511, NULL, "form 1.0, no room for the map");
-	static const char *const texts[] = { "2\n0\n512\n4096\n", "x", "\n", "2\n0\n512\n512 \n7\n",
-	    "12345678901234567890\n", "2\n0\n512\n256\n7\n", "2\n\n0\n" };
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		memset(data, 0, 512);
-		memcpy(data, texts[i], strlen(texts[i]));
-		pax_sparse(PAIRS("GNU.sparse.major", "1", "GNU.sparse.minor", "0",
-		    "GNU.sparse.realsize", "9000"), data, 512 + 519, NULL, "form 1.0, bad map");
-	}
-	/* 256 numbers of four digits: the map spans blocks and a number is split between them. */
-	size_t at = (size_t)snprintf(data, sizeof(data), "128\n");
-	for (int i = 0; i < 128; i++)
-		at += (size_t)snprintf(data + at, sizeof(data) - at, "%d\n0\n", 1000 + i);
-	memset(data + at, 0, sizeof(data) - at);
-	pax_sparse(PAIRS("GNU.sparse.major", "1", "GNU.sparse.minor", "0",
-	    "GNU.sparse.realsize", "9000"), data, 1024, " 1126+0 1127+0\n", "form 1.0, two blocks");
-}
-
-static void
-test_sparse_limit(void)
-{
-	struct archive a = ARCHIVE();
-	struct sparse s = { 0 };
-	char text[512] = "65537\n";
-	int rc = 0;
-
-	PAX(&a, "GNU.sparse.major", "1", "GNU.sparse.minor", "0", "GNU.sparse.realsize", "9000");
-	archive_entry(&a, "f", '0', text, 512);
-	refused(&a, ERR_LIMIT, "form 1.0 with 65537 segments");
-	for (uint64_t i = 0; i < 65536 && rc == 0; i++)
-		rc = sparse_add(&s, 2 * i, 1, &e);
-	is_int(rc, 0, "65536 segments");
-	fails(sparse_add(&s, 1 << 20, 1, &e), ERR_LIMIT, "65537 segments");
-	sparse_fini(&s);
-	fails(sparse_add(&s, INT64_MAX, 1, &e), ERR_LAYER, "segment past 2^63");
-	fails(sparse_add(&s, UINT64_MAX, 1, &e), ERR_LAYER, "segment past 2^64");
-	sparse_fini(&s);
-}
-
 static void
 test_end(void)
 {
@@ -857,7 +559,7 @@ build_everything(struct archive *a)
 	archive_entry(a, "L", 'L', "long", 5);
 	archive_entry(a, "K", 'K', "target", 7);
 	archive_link(a, "s", '2', "t");
-	gnu_sparse(block, 3, 100, (uint64_t[]){ 0, 3 }, 1);
+	archive_gnu_sparse(block, 3, 100, (uint64_t[]){ 0, 3 }, 1);
 	archive_seal(a, block);
 	archive_bytes(a, "abc", 3);
 	archive_pad(a);
@@ -918,9 +620,6 @@ main(void)
 	test_pax_attributes();
 	test_pax_limits();
 	test_global();
-	test_sparse_gnu();
-	test_sparse_pax();
-	test_sparse_limit();
 	test_end();
 	test_big();
 	test_robust();

@@ -1,128 +1,18 @@
 /*
- * test_tree.c: names, whiteouts and entries onto a directory; as root, and in a child that is not root.
+ * test_tree.c: names and entries onto a directory, as root and as another user. Whiteouts: test_whiteout.c.
  */
 #include "lib/base.h"
 
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <sys/xattr.h>
 
 #include <linux/openat2.h>
 
-#include <fcntl.h>
-
-#include "image/tree.h"
 #include "image/tree_dir.h"
 #include "image/tree_xattr.h"
-#include "image/whiteout.h"
-#include "lib/fs.h"
 #include "lib/sys.h"
-#include "tests/lib/archive.h"
 #include "tests/lib/fault.h"
-#include "tests/lib/tap.h"
-
-static struct err e;
-static int work = -1;		/* a directory of our own; the root is "root" in it */
-static char work_path[64];
-
-static struct tree_options
-options(bool first)
-{
-	return (struct tree_options){
-		.first_layer = first, .owners = geteuid() == 0, .devices = DEVICES_CREATE,
-		.max_bytes = 1 << 20, .max_entries = 1000,
-	};
-}
-
-/* An empty root and an empty folder "outside" beside it. */
-static void
-fresh(void)
-{
-	if (fs_remove_tree(work, "root", &e) < 0 || fs_remove_tree(work, "outside", &e) < 0 ||
-	    mkdirat(work, "root", 0755) == -1 || mkdirat(work, "outside", 0755) == -1)
-		abort();
-}
-
-static int
-unpack_with(struct archive *a, struct tree_options o, struct tree_stats *stats, struct err *err)
-{
-	autoclose int root = openat(work, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct tar_reader *r = NULL;
-	struct tree *t = NULL;
-	const struct tar_entry *entry;
-	struct stream s;
-	int rc;
-
-	o.root = root;
-	if ((rc = stream_span(&s, buf_span(&a->out), err)) < 0)
-		return rc;
-	if ((rc = tar_open(&s, &r, err)) == 0 && (rc = tree_open(&o, &t, err)) == 0) {
-		while ((rc = tar_next(r, &entry, err)) == 1)
-			if ((rc = tree_apply(t, r, entry, err)) < 0)
-				break;
-		if (rc == 0)
-			rc = tree_finish(t, err);
-		if (stats != NULL)
-			*stats = *tree_stats(t);
-	}
-	tree_close(t);
-	tar_close(r);
-	stream_close(&s);
-	return rc;
-}
-
-static void
-unpacks(struct archive *a, bool first, const char *name)
-{
-	works(unpack_with(a, options(first), NULL, &e), "%s", name);
-	buf_free(&a->out);
-}
-
-static void
-refused(struct archive *a, enum err_code code, const char *name)
-{
-	fails(unpack_with(a, options(true), NULL, &e), code, "refused: %s", name);
-	buf_free(&a->out);
-}
-
-/* The path inside the root. */
-static const char *
-at(const char *path)
-{
-	static char full[4][4200];
-	static unsigned turn;
-
-	turn = (turn + 1) % 4;
-	snprintf(full[turn], sizeof(full[0]), "%s/root/%s", work_path, path);
-	return full[turn];
-}
-
-static struct stat
-look(const char *path)
-{
-	struct stat st = { 0 };
-
-	(void)lstat(at(path), &st);
-	return st;
-}
-
-static bool
-exists(const char *path)
-{
-	struct stat st;
-
-	return lstat(at(path), &st) == 0;
-}
-
-static bool
-holds(const char *path, const char *content)
-{
-	autobuf text = BUF(1 << 20);
-
-	return fs_read_file(AT_FDCWD, at(path), &text, &e) == 0 &&
-	    strcmp(buf_str(&text), content) == 0;
-}
+#include "tests/lib/root.h"
 
 static void
 test_paths(void)
@@ -149,22 +39,6 @@ test_paths(void)
 }
 
 static void
-test_whiteout_names(void)
-{
-	static const struct { const char *name; enum whiteout kind; } rows[] = {
-		{ "a", WHITEOUT_NONE }, { ".wh", WHITEOUT_NONE }, { "x.wh.a", WHITEOUT_NONE },
-		{ ".wh.a", WHITEOUT_NAME }, { ".wh..a", WHITEOUT_NAME }, { ".wh....", WHITEOUT_NAME },
-		{ ".wh..wh", WHITEOUT_NAME }, { ".wh..wh..opq", WHITEOUT_OPAQUE },
-		{ ".wh..wh.plnk", WHITEOUT_IGNORED }, { ".wh..wh.aufs", WHITEOUT_IGNORED },
-		{ ".wh..wh.", WHITEOUT_IGNORED }, { ".wh..wh..opq2", WHITEOUT_IGNORED },
-		{ ".wh.", WHITEOUT_BAD }, { ".wh..", WHITEOUT_BAD }, { ".wh...", WHITEOUT_BAD },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		ok(whiteout_kind(rows[i].name) == rows[i].kind, "whiteout name '%s'", rows[i].name);
-}
-
-static void
 test_xattr_names(void)
 {
 	static const char *const dropped[] = { "trusted.overlay.opaque", "trusted.overlay.redirect",
@@ -177,32 +51,6 @@ test_xattr_names(void)
 		ok(tree_xattr_is_dropped(span_str(dropped[i])), "dropped: %s", dropped[i]);
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
 		ok(!tree_xattr_is_dropped(span_str(kept[i])), "kept: %s", kept[i]);
-}
-
-static void
-test_written(void)
-{
-	struct written w;
-	char name[32];
-	bool all = true, none = true;
-
-	works(written_init(&w, &e), "set");
-	ok(!written_has(&w, 1, "a"), "empty set");
-	for (unsigned i = 0; i < 5000; i++) {
-		snprintf(name, sizeof(name), "name-%u", i);
-		if (written_add(&w, i % 7, name, &e) < 0 || written_add(&w, i % 7, name, &e) < 0)
-			abort();
-	}
-	for (unsigned i = 0; i < 5000; i++) {
-		snprintf(name, sizeof(name), "name-%u", i);
-		all = all && written_has(&w, i % 7, name);
-		none = none && !written_has(&w, i % 7 + 1, name) && !written_has(&w, 8, name);
-	}
-	ok(all, "all that was added is there");
-	ok(none, "the directory counts");
-	is_int(w.n, 5000, "each once");
-	ok(w.cap * sizeof(*w.slots) <= 5000 * 22, "memory an entry");
-	written_fini(&w);
 }
 
 static void
@@ -667,155 +515,6 @@ test_limits(void)
 	buf_free(&a.out);
 }
 
-/* A lower layer: etc/{passwd,group,sub/{x,y}}, var/f, link -> etc. */
-static void
-lower_layer(void)
-{
-	struct archive a = ARCHIVE();
-
-	fresh();
-	archive_file(&a, "etc/passwd", "p");
-	archive_file(&a, "etc/group", "g");
-	archive_file(&a, "etc/sub/x", "x");
-	archive_file(&a, "etc/sub/y", "y");
-	archive_file(&a, "var/f", "f");
-	archive_link(&a, "link", '2', "etc");
-	archive_dir(&a, "etc", 0755);
-	unpacks(&a, true, "a lower layer");
-}
-
-static void
-test_whiteouts(void)
-{
-	struct archive a = ARCHIVE();
-
-	lower_layer();
-	archive_file(&a, "etc/.wh.passwd", "");
-	archive_file(&a, "etc/.wh.missing", "content does not matter");
-	archive_file(&a, "none/.wh.missing", "");
-	archive_dir(&a, "var/.wh.f", 0755);
-	archive_file(&a, "etc/.wh..wh.plnk", "");
-	unpacks(&a, false, "whiteouts");
-	ok(!exists("etc/passwd") && exists("etc/group") && !exists("var/f"), "what they name is gone");
-	ok(!exists("etc/.wh.passwd") && !exists("etc/.wh..wh.plnk") && !exists("var/.wh.f"),
-	    "nothing of their names appears");
-	is_int(look("etc").st_mtim.tv_sec, 1600000000, "the directory keeps its time");
-
-	lower_layer();
-	archive_file(&a, ".wh.etc", "");
-	archive_file(&a, ".wh.link", "");
-	unpacks(&a, false, "a whole directory, and a link to it");
-	ok(!exists("etc") && !exists("link") && exists("var/f"), "are gone");
-
-	lower_layer();
-	archive_file(&a, "link/.wh.passwd", "");
-	unpacks(&a, false, "through a link");
-	ok(!exists("etc/passwd") && exists("etc/group"), "inside the root");
-
-	lower_layer();
-	archive_file(&a, ".wh.etc", "");
-	archive_file(&a, "etc/new", "n");
-	unpacks(&a, false, "removed, then made again");
-	ok(holds("etc/new", "n") && !exists("etc/passwd") && !exists("etc/sub"), "only the new is there");
-
-	lower_layer();
-	archive_file(&a, "etc/sub/new", "n");
-	archive_file(&a, "etc/passwd", "new");
-	archive_file(&a, ".wh.etc", "");
-	unpacks(&a, false, "made, then removed");
-	ok(holds("etc/sub/new", "n") && holds("etc/passwd", "new") && !exists("etc/group") &&
-	    !exists("etc/sub/x") && !exists("etc/sub/y"), "the new stays all the same");
-
-	lower_layer();
-	archive_dir(&a, "etc/sub", 0700);
-	archive_file(&a, "etc/.wh.sub", "");
-	unpacks(&a, false, "an empty directory made, then removed");
-	ok(exists("etc/sub") && !exists("etc/sub/x"), "stays, empty");
-
-	lower_layer();
-	archive_file(&a, "etc/.wh..wh..opq", "");
-	archive_file(&a, "etc/new", "n");
-	unpacks(&a, false, "opaque first");
-	ok(holds("etc/new", "n") && !exists("etc/passwd") && !exists("etc/sub") && exists("var/f"),
-	    "only the new is there");
-
-	lower_layer();
-	archive_dir(&a, "etc", 0711);
-	archive_file(&a, "etc/sub/x", "new");
-	archive_file(&a, "etc/.wh..wh..opq", "");
-	unpacks(&a, false, "opaque last");
-	ok(holds("etc/sub/x", "new") && !exists("etc/passwd") && !exists("etc/sub/y"), "the new stays");
-	ok((look("etc").st_mode & 07777) == 0711 && look("etc").st_mtim.tv_sec == 1600000000,
-	    "and so do mode and time");
-
-	lower_layer();
-	archive_file(&a, ".wh..wh..opq", "");
-	archive_file(&a, "f", "");
-	unpacks(&a, false, "the root opaque");
-	ok(exists("f") && !exists("etc") && !exists("link"), "all is gone");
-
-	lower_layer();
-	archive_file(&a, "etc/.wh.passwd", "");
-	unpacks(&a, true, "whiteouts in a first layer");
-	ok(exists("etc/passwd"), "hide nothing");
-	static const char *const bad[] = { ".wh.", ".wh..", ".wh...", "etc/.wh.", "etc/.wh.." };
-	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		archive_file(&a, bad[i], "");
-		refused(&a, ERR_LAYER, bad[i]);
-	}
-	archive_file(&a, ".wh.etc/inner", "");
-	unpacks(&a, false, "the name of a directory on the way is no whiteout");
-	ok(exists("etc/passwd") && exists(".wh.etc/inner"), "it is only a name");
-}
-
-/* Many names, so that listing and removing get in each other's way if they can; and deep ones. */
-static void
-test_big_whiteouts(void)
-{
-	struct archive a = ARCHIVE();
-	struct tree_options o = options(true);
-	autobuf deep = BUF(1 << 16);
-	char name[64];
-	unsigned left = 0;
-
-	fresh();
-	o.max_entries = 100000;
-	for (unsigned i = 0; i < 3000; i++) {
-		snprintf(name, sizeof(name), "d/%u/%u", i % 10, i);
-		archive_file(&a, name, "");
-	}
-	works(unpack_with(&a, o, NULL, &e), "3000 files");
-	buf_free(&a.out);
-	for (unsigned i = 0; i < 3000; i += 3) {
-		snprintf(name, sizeof(name), "d/%u/%u", i % 10, i);
-		archive_file(&a, name, "");
-	}
-	archive_file(&a, ".wh.d", "");
-	o.first_layer = false;
-	works(unpack_with(&a, o, NULL, &e), "a third of them again, and the rest removed");
-	buf_free(&a.out);
-	for (unsigned i = 0; i < 3000; i++) {
-		snprintf(name, sizeof(name), "d/%u/%u", i % 10, i);
-		left += exists(name) == (i % 3 == 0);
-	}
-	is_int(left, 3000, "exactly those are left");
-
-	for (unsigned i = 0; i < 300; i++)
-		if (buf_add_str(&deep, "d/", &e) < 0)
-			abort();
-	fresh();
-	PAX(&a, "path", buf_str(&deep));
-	archive_dir(&a, "x", 0755);
-	unpacks(&a, true, "300 directories in each other");
-	archive_file(&a, "f", "");
-	archive_file(&a, ".wh.d", "");
-	fails(unpack_with(&a, options(false), NULL, &e), ERR_LIMIT, "too deep to be sorted out");
-	buf_free(&a.out);
-	archive_file(&a, ".wh.d", "");
-	unpacks(&a, false, "but removed as a whole");
-	ok(!exists("d"), "gone");
-}
-
 /* What only matters without CAP_DAC_OVERRIDE; right for root as well. */
 static void
 test_closed_directories(void)
@@ -916,19 +615,11 @@ test_full_disk(void)
 	sys = &sys_real;
 }
 
-static int
-run_all(void)
+static void
+checks(void)
 {
-	char template[] = "/var/tmp/cacao-tree-XXXXXX";
-
-	if (mkdtemp(template) == NULL ||
-	    (work = open(template, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
-		abort();
-	memcpy(work_path, template, sizeof(template));
 	test_paths();
-	test_whiteout_names();
 	test_xattr_names();
-	test_written();
 	test_files();
 	test_root_entry();
 	test_replace();
@@ -940,37 +631,13 @@ run_all(void)
 	test_xattrs();
 	test_sparse();
 	test_limits();
-	test_whiteouts();
-	test_big_whiteouts();
 	test_closed_directories();
 	test_faults();
 	test_full_disk();
-	if (fs_remove_tree(AT_FDCWD, work_path, &e) < 0)
-		printf("# %s\n", e.msg);
-	close(work);
-	return tap_failed;
 }
 
 int
 main(void)
 {
-	int status = 0;
-	pid_t pid;
-
-	run_all();
-	fflush(stdout);
-	if (geteuid() != 0) {
-		skip("not root", "the same as another user");
-		return tap_done();
-	}
-	pid = fork();
-	if (pid == 0) {
-		/* Its checks are not counted here: they go where they do not disturb. */
-		if (dup2(STDERR_FILENO, STDOUT_FILENO) == -1 || setgid(65534) == -1 || setuid(65534) == -1)
-			_exit(2);
-		tap_failed = 0;
-		_exit(run_all() == 0 ? 0 : 1);
-	}
-	ok(waitpid(pid, &status, 0) == pid && status == 0, "the same as another user");
-	return tap_done();
+	return run_as_both(checks);
 }
