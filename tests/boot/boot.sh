@@ -103,6 +103,7 @@ has "nothing is left beside the bundle" "left 0"
 check "Landlock is in this kernel" grep -q '^lsm .*landlock' "$work/result"
 for role in net key crypt pull unpack; do
 	has "the sandbox of $role holds in the guest" "sandbox $role good"
+	has "Landlock is active for $role" "landlock $role missed 0"
 done
 check "processes of the pull were seen" grep -q '^seen cacao: ' "$work/result"
 check "each of them under seccomp, without new privileges" \

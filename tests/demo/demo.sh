@@ -65,7 +65,7 @@ hits=$(search "$word" "$img")
 say "Searching the plain image finds the word ($hits hits), so the search below would find it too."
 
 step "A key, random, and the image encrypted with it."
-mkdir "$work/broker" "$work/nobody"
+mkdir "$work/broker" "$work/nobody" "$work/stranger"
 printf '{"%s": "%s"}\n' "$kid" "$(head -c 32 /dev/urandom | base64)" \
 	>"$work/broker/aa-offline_fs_kbc-keys.json"
 key=$(sed 's/.*": "\(.*\)".*/\1/' "$work/broker/aa-offline_fs_kbc-keys.json")
@@ -83,16 +83,22 @@ run skopeo --insecure-policy copy --dest-tls-verify=false "oci:$work/enc:encrypt
 [ "$rc" -eq 0 ] || stop "skopeo ended with $rc"
 say "The registry now holds $(du -sh "$registry_dir/storage" | cut -f1) of it."
 
-step "Somebody without the key pulls it: that must fail, and leave nothing."
+step "Somebody without the key pulls it, then with a key of his own: both must fail, and leave nothing."
 mkdir "$work/thief"
-say "\$ aa-cli pull … --aa-kbc-params offline_fs_kbc::/nobody $ref /thief/bundle"
-run "$aa" pull --policy "$accept_policy" --tls-verify=false \
-	--aa-kbc-params "offline_fs_kbc::$work/nobody" "$ref" "$work/thief/bundle"
-cp "$work/err" "$work/thief.log"
-sed 's/^/   | /' "$work/err"
-[ "$rc" -eq 13 ] || stop "the pull ended with $rc, not with 13 (key)"
-is_empty "$work/thief" || stop "files were left: $(find "$work/thief" -mindepth 1 | head -n 3)"
-say "Exit status 13 (no key). The target folder is empty: no layer, no half image, no temporary file."
+thief_pulls() {	# NAME-OF-BROKER
+	say "\$ aa-cli pull … --aa-kbc-params offline_fs_kbc::/$1 $ref /thief/bundle"
+	run "$aa" pull --policy "$accept_policy" --tls-verify=false \
+		--aa-kbc-params "offline_fs_kbc::$work/$1" "$ref" "$work/thief/bundle"
+	cat "$work/err" >>"$work/thief.log"
+	sed 's/^/   | /' "$work/err"
+	[ "$rc" -eq 13 ] || stop "the pull ended with $rc, not with 13 (key)"
+	is_empty "$work/thief" || stop "files were left: $(find "$work/thief" -mindepth 1 | head -n 3)"
+}
+thief_pulls nobody
+printf '{"%s": "%s"}\n' "$kid" "$(head -c 32 /dev/urandom | base64)" \
+	>"$work/stranger/aa-offline_fs_kbc-keys.json"
+thief_pulls stranger
+say "Exit status 13 (key). The target folder is empty: no layer, no half image, no temporary file."
 
 step "Who has the key pulls it: the bundle appears, whole and checked."
 fresh_target
