@@ -39,6 +39,11 @@ encrypts "into a new layout" "$img:plain" "$own"
 check "prints the digest of what it made" grep -qx "$(mkimage digest "$own")" "$work/encrypt.out"
 encrypts "again" "$img:plain" "$work/again:own"
 check "each time with fresh keys" [ "$(mkimage digest "$own")" != "$(mkimage digest "$work/again:own")" ]
+before=$(mkimage digest "$img:plain")
+encrypts "into a layout that is there" "$img:plain" "$img:own"
+check "the image that was there is there still" [ "$(mkimage digest "$img:plain")" = "$before" ]
+encrypts "under a tag that is there" "$img:plain" "$img:own"
+check "nothing else is left in the layout" [ "$(cd "$img" && echo .[!.]* *)" = '.[!.]* blobs index.json oci-layout' ]
 expect_exit "the same as --name=value" 0 "$aa" encrypt --recipient="$recipient" --aa-kbc-params="$params" \
 	"oci:$img:plain" "oci:$work/equals:own"
 check "no plain layer in the new layout" python3 - "$img" "$work/new" <<'END'
@@ -64,8 +69,11 @@ expect_exit "unknown key id" 13 "$aa" encrypt "oci:$img:plain" "oci:$work/r1:x" 
 	--recipient provider:attestation-agent:kbs:///default/key/none --aa-kbc-params "$params"
 check "unknown key id: no image under the name" \
 	sh -c "! python3 '$e2e/mkimage.py' digest '$work/r1:x'"
-expect_exit "a layout that is not empty" 15 "$aa" encrypt "oci:$img:plain" "oci:$img:own" \
+mkdir "$work/folder"
+echo mine >"$work/folder/file"
+expect_exit "a folder that is no layout and not empty" 15 "$aa" encrypt "oci:$img:plain" "oci:$work/folder:x" \
 	--recipient "$recipient" --aa-kbc-params "$params"
+check "its file is untouched" [ "$(cat "$work/folder/"*)" = mine ]
 expect_exit "docker layers: the message tells what to do" "1|22" "$aa" encrypt "oci:$img:docker" "oci:$work/r0:x" \
 	--recipient "$recipient" --aa-kbc-params "$params"
 check "nothing is left of them" [ ! -e "$work/r0" ]
