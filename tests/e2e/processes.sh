@@ -4,6 +4,8 @@ set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
+skip_without_sandbox
+
 kid=default/key/one
 img=$work/img
 ocicrypt keys "$work/keys" $kid

@@ -69,6 +69,8 @@ check "docker schema 2: all layers are there" \
 	[ -f "$bundle/rootfs/data/000004" -a -f "$bundle/rootfs/etc/motd" -a -f "$bundle/rootfs/more/000000" ]
 
 pulled "an index: this machine's platform" --platform linux/amd64 "$ref:index"
+check "an index: the digest printed is that of the manifest chosen" \
+	grep -q "$(printed)" "$img/blobs/sha256/$(mkimage digest "$img:index" | cut -c8-)"
 check "an index: its layers" grep -qx linux/amd64 "$bundle/rootfs/platform"
 pulled "an index: another platform, with variant" --platform linux/arm/v7 "$ref:index"
 check "another platform: its layers" grep -qx linux/arm/v7 "$bundle/rootfs/platform"

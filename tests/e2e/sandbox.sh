@@ -5,6 +5,8 @@ set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
+skip_without_sandbox
+
 for role in net key crypt pull unpack; do
 	expect_exit "$role: all as expected" 0 timeout -k 2 30 "$aa" selftest-sandbox "$role"
 	sed 's/^/#   /' "$work/out"
