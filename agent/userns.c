@@ -50,17 +50,17 @@ works_in_child(uid_t uid, gid_t gid)
 	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
 }
 
+/* For the roles, not for us: the files that the user names must be his to read and write without them. */
 static void
 make_ambient(void)
 {
 	static const int kept[] = { CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID };
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct data[2];
+	struct __user_cap_data_struct data[2] = { { 0 }, { 0 } };
 
-	if (syscall(SYS_capget, &head, data) < 0)
-		return;
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-		data[0].inheritable |= 1u << kept[i];
+		data[0].permitted |= 1u << kept[i];
+	data[0].inheritable = data[0].permitted;
 	if (syscall(SYS_capset, &head, data) < 0)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++)

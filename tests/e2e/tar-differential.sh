@@ -13,10 +13,11 @@ elif ! command -v umoci >/dev/null; then
 else
 	count=$((1000 * ${CHECK_EFFORT:-1}))
 	if python3 "$e2e/tar_differential.py" "$aa" "$work" "$count" >"$work/out" 2>&1; then
-		ok "$name ($count archives)"
+		ok "$name"
 	else
-		not_ok "$name ($count archives)"
+		not_ok "$name"
 	fi
+	echo "# $count archives"
 	sed -n '/^#/p' "$work/out"
 fi
 plan
