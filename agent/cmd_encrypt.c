@@ -324,7 +324,7 @@ check_arguments(struct job *j, const char **operands, struct err *e)
 }
 
 static int
-run(const char **operands, unused size_t n, struct err *e)
+run(const char **operands, maybe_unused size_t n, struct err *e)
 {
 	struct job j = { .key = -1, .src = -1 };
 	struct digest manifest;

@@ -42,7 +42,7 @@ open_output(int *out, struct err *e)
 }
 
 static int
-run(const char **operands, unused size_t n, struct err *e)
+run(const char **operands, maybe_unused size_t n, struct err *e)
 {
 	autoclose int out = -1, control = -1;
 	struct kbs_uri uri;

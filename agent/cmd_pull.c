@@ -342,7 +342,7 @@ run_roles(struct job *j, struct err *e)
 }
 
 static int
-run(const char **operands, unused size_t n, struct err *e)
+run(const char **operands, maybe_unused size_t n, struct err *e)
 {
 	struct job j = { .net = -1, .key = -1, .pull = -1 };
 	int rc = check_options(&j, operands[0], e);

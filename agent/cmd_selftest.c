@@ -161,7 +161,7 @@ find_word(const struct role_ops *role, int *out, struct err *e)
 }
 
 static int
-run(const char **operands, unused size_t n, struct err *e)
+run(const char **operands, maybe_unused size_t n, struct err *e)
 {
 	int role = find_role(operands[0], e), word, rc;
 	struct monitor m;

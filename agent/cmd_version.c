@@ -52,7 +52,7 @@ print_json(struct err *e)
 }
 
 static int
-run(unused const char **operands, unused size_t n, struct err *e)
+run(maybe_unused const char **operands, maybe_unused size_t n, struct err *e)
 {
 	if (json)
 		return print_json(e);

@@ -28,7 +28,7 @@ struct job {
 };
 
 static int
-prepare(unused struct sandbox_path paths[ROLE_MAX_PATHS], struct err *e)
+prepare(maybe_unused struct sandbox_path paths[ROLE_MAX_PATHS], struct err *e)
 {
 	return crypto_init(e);
 }

@@ -49,11 +49,13 @@ struct exchange {
 	uint64_t			 written;
 	int64_t				 reported;
 	bool				 paused;
+	bool				 enough;	/* of small: the rest is not waited for */
 	struct err			 err;		/* found in a callback */
+	char				 detail[CURL_ERROR_SIZE];
 };
 
 static int begin(struct exchange *, struct err *);
-static void finish(struct exchange *, const struct err *);
+static void transfer_ended(struct exchange *, CURLcode);
 
 static bool
 in_list(const char *list, const char *host)
@@ -102,7 +104,7 @@ on_timer(void *arg)
 }
 
 static int
-curl_wants_socket(unused CURL *easy, curl_socket_t fd, int what, void *arg, unused void *p)
+curl_wants_socket(maybe_unused CURL *easy, curl_socket_t fd, int what, void *arg, maybe_unused void *p)
 {
 	struct http *h = arg;
 	struct err e;
@@ -120,7 +122,7 @@ curl_wants_socket(unused CURL *easy, curl_socket_t fd, int what, void *arg, unus
 }
 
 static int
-curl_wants_timer(unused CURLM *multi, long ms, void *arg)
+curl_wants_timer(maybe_unused CURLM *multi, long ms, void *arg)
 {
 	struct http *h = arg;
 	struct err e;
@@ -164,12 +166,19 @@ drop_transfer(struct exchange *x)
 }
 
 static void
+close_out(struct exchange *x)
+{
+	if (x->paused)
+		loop_unwatch(x->http->opt.loop, x->req.fd);
+	x->paused = false;
+	base_close(&x->req.fd);
+}
+
+static void
 exchange_free(struct exchange *x)
 {
 	drop_transfer(x);
-	if (x->paused)
-		loop_unwatch(x->http->opt.loop, x->req.fd);
-	base_close(&x->req.fd);
+	close_out(x);
 	buf_free(&x->url);
 	buf_free(&x->auth);
 	buf_free(&x->small);
@@ -202,7 +211,7 @@ finish(struct exchange *x, const struct err *failed)
 			break;
 		}
 	}
-	base_close(&x->req.fd);	/* the reader sees the end before the verdict */
+	close_out(x);	/* the reader sees the end before the verdict */
 	x->events->done(x->events->arg, x->req.id, failed);
 	exchange_free(x);
 }
@@ -219,6 +228,14 @@ on_header(char *data, size_t one, size_t n, void *arg)
 	struct exchange *x = arg;
 
 	(void)one;
+	if (x->head_sent) {	/* trailers say nothing to us, but they must end, too */
+		x->head.bytes += n;
+		if (x->head.bytes <= LIMIT_HEADER_BYTES)
+			return n;
+		err_set(&x->err, ERR_LIMIT, "the answer's trailers are larger than %zu bytes",
+		    LIMIT_HEADER_BYTES);
+		return 0;
+	}
 	if (http_head_line(&x->head, (struct span){ (uint8_t *)data, n }, &x->err) < 0)
 		return 0;
 	return n;
@@ -258,11 +275,12 @@ push(struct exchange *x, const uint8_t *p, size_t n)
 }
 
 static void
-on_room(void *arg, unused int fd, unused short revents)
+on_room(void *arg, maybe_unused int fd, maybe_unused short revents)
 {
 	struct exchange *x = arg;
 	struct http *h = x->http;
 	ssize_t n = push(x, x->left.data, x->left.len);
+	CURLcode code;
 
 	if (n < 0) {
 		struct err e = x->err;
@@ -280,7 +298,10 @@ on_room(void *arg, unused int fd, unused short revents)
 		finish(x, NULL);	/* only the rest was waited for */
 		return;
 	}
-	curl_easy_pause(x->easy, CURLPAUSE_CONT);
+	/* This may call on_body; where that fails, libcurl tells nobody but us. */
+	code = curl_easy_pause(x->easy, CURLPAUSE_CONT);
+	if (code != CURLE_OK)
+		transfer_ended(x, code);
 	collect(h);
 }
 
@@ -312,15 +333,19 @@ pass_body(struct exchange *x, const uint8_t *p, size_t n)
 	return n;
 }
 
-/* An error's text or a token. What goes past the limit of an error's text is not missed. */
+/* An error's text or a token. What goes past the limit of an error's text ends the transfer. */
 static size_t
 keep_small(struct exchange *x, const char *data, size_t n)
 {
-	size_t keep = n;
-
-	if (x->step != STEP_TOKEN)
-		keep = MIN(n, LIMIT_ERROR_BODY - MIN(x->small.len, LIMIT_ERROR_BODY));
-	return buf_add(&x->small, data, keep, &x->err) < 0 ? 0 : n;
+	if (x->step == STEP_TOKEN && n > LIMIT_TOKEN - x->small.len) {
+		err_set(&x->err, ERR_LIMIT, "more than %zu bytes", LIMIT_TOKEN);
+		return 0;
+	}
+	if (x->step != STEP_TOKEN && n > LIMIT_ERROR_BODY - x->small.len) {
+		x->enough = true;
+		return 0;
+	}
+	return buf_add(&x->small, data, n, &x->err) < 0 ? 0 : n;
 }
 
 static size_t
@@ -378,6 +403,7 @@ set_common_options(struct exchange *x)
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
 	curl_easy_setopt(c, CURLOPT_PRIVATE, x);
+	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, x->detail);
 	curl_easy_setopt(c, CURLOPT_USERAGENT, "cacao");
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, x->headers);
 }
@@ -391,6 +417,8 @@ begin(struct exchange *x, struct err *e)
 	drop_transfer(x);
 	http_head_init(&x->head);
 	buf_reset(&x->small);
+	x->enough = false;
+	x->detail[0] = '\0';
 	x->err = (struct err){ 0 };
 	if (x->step == STEP_ASK && !x->req.blob)
 		rc = add_header(x, "Accept", REGISTRY_ACCEPT, e);
@@ -557,10 +585,22 @@ follow(struct exchange *x, struct err *e)
 	return begin(x, e);
 }
 
+/* Length of "https://host:port" in an URL. */
+static int
+place_len(const char *url)
+{
+	const char *host = strstr(url, "://");
+
+	host = host == NULL ? url : host + 3;
+	return (int)(host - url) + (int)strcspn(host, "/?#");
+}
+
 static int
 curl_failed(struct exchange *x, CURLcode code, struct err *e)
 {
-	const char *host = x->req.ref.domain;
+	const char *place = buf_str(&x->url);
+	const char *why = x->detail[0] != '\0' ? x->detail : curl_easy_strerror(code);
+	int len = place_len(place);
 
 	if (x->err.code != ERR_NONE) {
 		*e = x->err;
@@ -568,27 +608,30 @@ curl_failed(struct exchange *x, CURLcode code, struct err *e)
 	}
 	switch ((int)code) {
 	case CURLE_COULDNT_RESOLVE_HOST:
-		return err_set(e, ERR_NET, "%s: the name cannot be resolved", host);
+		return err_set(e, ERR_NET, "%.*s: the name cannot be resolved", len, place);
 	case CURLE_COULDNT_CONNECT:
-		return err_set(e, ERR_NET, "%s: cannot connect", host);
+		return err_set(e, ERR_NET, "%.*s: cannot connect", len, place);
 	case CURLE_OPERATION_TIMEDOUT:
-		return err_set(e, ERR_TIMEOUT, "%s: no answer in time", host);
+		return err_set(e, ERR_TIMEOUT, "%.*s: no answer in time", len, place);
 	case CURLE_PARTIAL_FILE:
 	case CURLE_GOT_NOTHING:
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
 	case CURLE_HTTP2:
 	case CURLE_HTTP2_STREAM:
-		return err_set(e, ERR_NET, "%s: the connection ended early", host);
+		return err_set(e, ERR_NET, "%.*s: the connection ended early%s", len, place,
+		    x->plain && x->head.status == 0 ? "; perhaps https is spoken there" : "");
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_SSL_CERTPROBLEM:
 	case CURLE_SSL_CIPHER:
 	case CURLE_SSL_ISSUER_ERROR:
-		return err_set(e, ERR_TLS, "%s: %s", host, curl_easy_strerror(code));
+		return err_set(e, ERR_TLS, "%.*s: %s", len, place, why);
+	case CURLE_OUT_OF_MEMORY:	/* libcurl's word for a line beyond its own limit, too */
+		return err_set(e, ERR_LIMIT, "%.*s: a header too long, or no memory", len, place);
 	default:
-		return err_set(e, ERR_NET, "%s: %s", host, curl_easy_strerror(code));
+		return err_set(e, ERR_NET, "%.*s: %s", len, place, why);
 	}
 }
 
@@ -597,14 +640,14 @@ static int
 next_step(struct exchange *x, CURLcode code, struct err *e)
 {
 	unsigned status = x->head.status;
-	int rc;
 
-	if (code != CURLE_OK)
-		return curl_failed(x, code, e);
 	if (x->step == STEP_TOKEN) {
-		rc = take_token(x, e);
+		int rc = code != CURLE_OK ? curl_failed(x, code, e) : take_token(x, e);
+
 		return rc < 0 ? err_wrap(e, "token") : 0;
 	}
+	if (code != CURLE_OK && !x->enough)
+		return curl_failed(x, code, e);
 	if (status == 401)
 		return answer_challenge(x, e);
 	if (status == 301 || status == 302 || status == 303 || status == 307 || status == 308)

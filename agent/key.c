@@ -37,7 +37,7 @@ struct keyring {
 #define KEYS_SIZE	(LIMIT_LAYERS * sizeof(struct layer_key))
 
 static int
-prepare(unused struct sandbox_path paths[ROLE_MAX_PATHS], struct err *e)
+prepare(maybe_unused struct sandbox_path paths[ROLE_MAX_PATHS], struct err *e)
 {
 	return crypto_init(e);
 }

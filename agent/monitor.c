@@ -76,7 +76,7 @@ pass_line(const char *line, size_t len)
 }
 
 static void
-on_log(void *arg, int fd, unused short revents)
+on_log(void *arg, int fd, maybe_unused short revents)
 {
 	struct monitor *m = arg;
 	ssize_t n = sys_read(fd, m->partial + m->npartial, sizeof(m->partial) - m->npartial);
@@ -99,7 +99,7 @@ on_log(void *arg, int fd, unused short revents)
 }
 
 static void
-on_signal(void *arg, int fd, unused short revents)
+on_signal(void *arg, int fd, maybe_unused short revents)
 {
 	struct monitor *m = arg;
 	struct signalfd_siginfo info;
@@ -250,7 +250,7 @@ struct wanted {
 };
 
 static void
-on_message(void *arg, int fd, unused short revents)
+on_message(void *arg, int fd, maybe_unused short revents)
 {
 	struct wanted *w = arg;
 

@@ -84,17 +84,16 @@ on_head(void *arg, uint32_t id, const struct http_head *head)
 		tell(n, &m);
 }
 
+/* Never waits: pull may be reading the body and nothing else, and the next one counts as well. */
 static void
-on_progress(void *arg, uint32_t id, uint64_t bytes)
+on_progress(maybe_unused void *arg, uint32_t id, uint64_t bytes)
 {
-	struct net *n = arg;
+	struct err ignored;
 	automsg m;
 
 	msg_init(&m, M_GET_PROGRESS, id);
-	if (msg_put_u64(&m, bytes, n->err) < 0)
-		stop(n, -ERR_NOMEM);
-	else
-		tell(n, &m);
+	if (msg_put_u64(&m, bytes, &ignored) == 0)
+		(void)(msg_send(NET_FD_PULL, &m, 0, &ignored) < 0);
 }
 
 static void
@@ -130,7 +129,7 @@ take_get(struct net *n, struct msg *m, struct err *e)
 }
 
 static void
-on_pull(void *arg, unused int fd, unused short revents)
+on_pull(void *arg, maybe_unused int fd, maybe_unused short revents)
 {
 	static const struct msg_rule rules[] = {
 		{ .type = M_GET, .max_len = KIB(4), .fds = 1 },
@@ -150,7 +149,7 @@ on_pull(void *arg, unused int fd, unused short revents)
 
 /* The monitor says nothing after the set-up; its end is ours. */
 static void
-on_control(void *arg, unused int fd, unused short revents)
+on_control(void *arg, maybe_unused int fd, maybe_unused short revents)
 {
 	stop(arg, 0);
 }

@@ -60,7 +60,7 @@ env_blob(void *arg, const struct image_ref *ref, const struct digest *d,
 }
 
 static int
-env_unwrap(unused void *arg, size_t number, struct span annotations, struct err *e)
+env_unwrap(maybe_unused void *arg, size_t number, struct span annotations, struct err *e)
 {
 	static const struct msg_rule rules[] = {
 		{ .type = M_UNWRAP_DONE, .max_len = KIB(1) },
@@ -338,7 +338,7 @@ env_layer(void *arg, const struct image_ref *ref, const struct layer_plan *plan,
 }
 
 static int
-env_bundle(unused void *arg, const struct image_config *config, struct err *e)
+env_bundle(maybe_unused void *arg, const struct image_config *config, struct err *e)
 {
 	autobuf text = BUF(MIB(16));
 	int rc = bundle_config(config, PULL_FD_ROOTFS, &text, e);

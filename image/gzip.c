@@ -50,7 +50,7 @@ struct gzip {
 #if HAVE_ISAL
 
 static int
-engine_start(struct gzip *g, unused struct err *e)
+engine_start(struct gzip *g, maybe_unused struct err *e)
 {
 	isal_inflate_init(&g->engine);
 	g->engine.crc_flag = ISAL_GZIP_NO_HDR_VER;
@@ -76,14 +76,14 @@ engine_run(struct gzip *g, uint8_t *out, size_t n, size_t *made)
 }
 
 static void
-engine_free(unused struct gzip *g)
+engine_free(maybe_unused struct gzip *g)
 {
 }
 
 #else
 
 static void *
-engine_alloc(unused void *arg, unsigned n, unsigned size)
+engine_alloc(maybe_unused void *arg, unsigned n, unsigned size)
 {
 	size_t total;
 
@@ -91,7 +91,7 @@ engine_alloc(unused void *arg, unsigned n, unsigned size)
 }
 
 static void
-engine_release(unused void *arg, void *p)
+engine_release(maybe_unused void *arg, void *p)
 {
 	sys_free(p);
 }

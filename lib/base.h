@@ -31,7 +31,7 @@
 
 #define must_check	__attribute__((warn_unused_result))
 #define printf_like(f, a) __attribute__((format(printf, f, a)))
-#define unused		__attribute__((unused))
+#define maybe_unused	__attribute__((unused))	/* "unused" itself is a word in OpenSSL's headers */
 
 /* Scope clean-up: `autoclose int fd = -1;` closes at the end of the block. */
 #define cleanup(fn)	__attribute__((cleanup(fn)))

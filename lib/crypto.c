@@ -7,7 +7,6 @@
 #include "lib/base.h"
 #include "lib/crypto.h"
 
-#undef unused			/* a word inside OpenSSL's headers */
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>

@@ -168,7 +168,7 @@ stream_fd(struct stream *s, int fd, const char *what, struct err *e)
 }
 
 static ssize_t
-span_read(struct stream *s, void *p, size_t n, unused struct err *e)
+span_read(struct stream *s, void *p, size_t n, maybe_unused struct err *e)
 {
 	struct span *left = s->state, taken = { NULL, 0 };
 

@@ -243,7 +243,7 @@ test_equal_random(void)
 
 /* Everything that allocates through the seam. */
 static int
-run_all(unused void *arg, struct err *err)
+run_all(maybe_unused void *arg, struct err *err)
 {
 	const uint8_t zero[32] = { 0 };
 	const struct span key = { zero, 32 };

@@ -118,7 +118,7 @@ test_data(void)
 }
 
 static void
-try_mutant(struct span text, unused void *arg)
+try_mutant(struct span text, maybe_unused void *arg)
 {
 	struct digest d;
 

@@ -19,7 +19,7 @@ struct pieces {
 };
 
 static ssize_t
-pieces_read(struct stream *s, void *p, size_t n, unused struct err *err)
+pieces_read(struct stream *s, void *p, size_t n, maybe_unused struct err *err)
 {
 	struct pieces *pieces = s->state;
 	struct span taken = { NULL, 0 };
@@ -301,7 +301,7 @@ test_choice(void)
 }
 
 static void
-try_mutant(struct span bytes, unused void *arg)
+try_mutant(struct span bytes, maybe_unused void *arg)
 {
 	autobuf out = BUF(1 << 20);
 	struct err err;

@@ -486,7 +486,7 @@ test_iteration(struct json_val root)
 }
 
 static void
-try_mutant(struct span text, unused void *arg)
+try_mutant(struct span text, maybe_unused void *arg)
 {
 	autojson j = NULL;
 	int rc = json_parse(text, &j, &e);
@@ -497,7 +497,7 @@ try_mutant(struct span text, unused void *arg)
 }
 
 static int
-parse_and_read(unused void *arg, struct err *err)
+parse_and_read(maybe_unused void *arg, struct err *err)
 {
 	autojson j = NULL;
 	autobuf b = BUF(64);
@@ -507,7 +507,7 @@ parse_and_read(unused void *arg, struct err *err)
 }
 
 static int
-no_random(unused void *p, unused size_t n)
+no_random(maybe_unused void *p, maybe_unused size_t n)
 {
 	errno = EIO;
 	return -1;

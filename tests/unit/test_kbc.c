@@ -11,7 +11,7 @@
 static struct err e;
 
 static int
-no_file(unused void *arg, unused size_t n, unused struct buf *out, struct err *err)
+no_file(maybe_unused void *arg, maybe_unused size_t n, maybe_unused struct buf *out, struct err *err)
 {
 	return err_set(err, ERR_NOTFOUND, "no such file");
 }
@@ -69,7 +69,7 @@ static struct {
 } wanted;
 
 static int
-fake_get(unused struct kbc *kbc, unused const struct kbs_uri *u, struct buf *out, struct err *err)
+fake_get(maybe_unused struct kbc *kbc, maybe_unused const struct kbs_uri *u, struct buf *out, struct err *err)
 {
 	for (size_t i = 0; i < wanted.bytes; i++)
 		if (buf_add_u8(out, 'k', err) < 0)

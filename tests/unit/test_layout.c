@@ -20,7 +20,7 @@ find(const char *text, const char *tag, struct descriptor *out)
 }
 
 static void
-try_mutant(struct span s, unused void *arg)
+try_mutant(struct span s, maybe_unused void *arg)
 {
 	struct descriptor d;
 	struct err why;

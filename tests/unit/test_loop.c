@@ -26,7 +26,7 @@ on_readable(void *arg, int fd, short revents)
 }
 
 static void
-on_once(void *arg, int fd, unused short revents)
+on_once(void *arg, int fd, maybe_unused short revents)
 {
 	calls++;
 	loop_unwatch(loop, fd);
@@ -42,7 +42,7 @@ on_timer(void *arg)
 }
 
 static void
-on_end(unused void *arg)
+on_end(maybe_unused void *arg)
 {
 	loop_stop(loop);
 }
@@ -103,7 +103,7 @@ test_timers(void)
 }
 
 static int
-once(unused void *arg, struct err *why)
+once(maybe_unused void *arg, struct err *why)
 {
 	struct loop *l;
 	int x, rc = loop_new(&l, why);

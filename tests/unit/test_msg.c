@@ -183,7 +183,7 @@ test_waiting(void)
 }
 
 static void
-try_mutant(struct span s, unused void *arg)
+try_mutant(struct span s, maybe_unused void *arg)
 {
 	automsg m;
 	struct msg_reader r;
@@ -198,7 +198,7 @@ try_mutant(struct span s, unused void *arg)
 }
 
 static int
-once(unused void *arg, struct err *why)
+once(maybe_unused void *arg, struct err *why)
 {
 	automsg out, in;
 	int pair[2], rc;

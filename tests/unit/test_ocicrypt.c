@@ -400,7 +400,7 @@ test_layer_public(void)
 }
 
 static void
-try_private(struct span text, unused void *arg)
+try_private(struct span text, maybe_unused void *arg)
 {
 	struct ocicrypt_private priv;
 	int rc = ocicrypt_private_parse(text, &priv, &e);
@@ -409,7 +409,7 @@ try_private(struct span text, unused void *arg)
 }
 
 static void
-try_public(struct span text, unused void *arg)
+try_public(struct span text, maybe_unused void *arg)
 {
 	struct ocicrypt_public pub;
 	int rc = ocicrypt_public_parse(text, &pub, &e);
@@ -418,7 +418,7 @@ try_public(struct span text, unused void *arg)
 }
 
 static int
-run_all(unused void *arg, struct err *err)
+run_all(maybe_unused void *arg, struct err *err)
 {
 	autobuf text = BUF_SECRET(1024), sealed = BUF(1024), opened = BUF(1024), options = BUF(1024);
 	struct ocicrypt_private priv;

@@ -314,7 +314,7 @@ try_mutant(struct span text, void *arg)
 }
 
 static int
-run(unused void *arg, struct err *err)
+run(maybe_unused void *arg, struct err *err)
 {
 	struct guest g = guest("{\"a/b/c\":\"" KEY "\"}", "{\"a/b/d\":\"aGVsbG8=\"}");
 	struct kbs_uri u = named("kbs:///a/b/c");

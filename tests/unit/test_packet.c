@@ -321,7 +321,7 @@ test_unwrap_refusals(void)
 }
 
 static void
-try_mutant(struct span text, unused void *arg)
+try_mutant(struct span text, maybe_unused void *arg)
 {
 	struct packet p;
 	int rc = packet_parse(text, &p, &e);
@@ -334,7 +334,7 @@ try_mutant(struct span text, unused void *arg)
 }
 
 static int
-parse_and_unwrap(unused void *arg, struct err *err)
+parse_and_unwrap(maybe_unused void *arg, struct err *err)
 {
 	static const char text[] = "{\"kid\":\"word\"," OLD_IV "," TAG ",\"algorithm\":\"AES\"}";
 	static const char ctr[] = "{" KID "," IV16 "," DATA ",\"wrap_type\":\"A256CTR\"}";

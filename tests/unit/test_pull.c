@@ -71,7 +71,7 @@ get(const char *digest, struct document *out, struct err *why)
 }
 
 static int
-env_manifest(unused void *arg, unused const struct image_ref *ref, const char *wanted,
+env_manifest(maybe_unused void *arg, maybe_unused const struct image_ref *ref, const char *wanted,
     struct document *out, struct err *why)
 {
 	note(strchr(wanted, ':') != NULL ? "manifest@" : "manifest");
@@ -79,7 +79,7 @@ env_manifest(unused void *arg, unused const struct image_ref *ref, const char *w
 }
 
 static int
-env_blob(unused void *arg, unused const struct image_ref *ref, const struct digest *d,
+env_blob(maybe_unused void *arg, maybe_unused const struct image_ref *ref, const struct digest *d,
     struct document *out, struct err *why)
 {
 	note("config");
@@ -87,7 +87,7 @@ env_blob(unused void *arg, unused const struct image_ref *ref, const struct dige
 }
 
 static int
-env_unwrap(unused void *arg, size_t number, struct span annotations, unused struct err *why)
+env_unwrap(maybe_unused void *arg, size_t number, struct span annotations, maybe_unused struct err *why)
 {
 	char text[32];
 
@@ -97,7 +97,7 @@ env_unwrap(unused void *arg, size_t number, struct span annotations, unused stru
 }
 
 static int
-env_layer(unused void *arg, unused const struct image_ref *ref, const struct layer_plan *plan,
+env_layer(maybe_unused void *arg, maybe_unused const struct image_ref *ref, const struct layer_plan *plan,
     struct err *why)
 {
 	char text[32];
@@ -108,7 +108,7 @@ env_layer(unused void *arg, unused const struct image_ref *ref, const struct lay
 }
 
 static int
-env_bundle(unused void *arg, unused const struct image_config *c, unused struct err *why)
+env_bundle(maybe_unused void *arg, maybe_unused const struct image_config *c, maybe_unused struct err *why)
 {
 	note("bundle");
 	return 0;
@@ -311,7 +311,7 @@ test_index(void)
 }
 
 static int
-once(unused void *arg, struct err *why)
+once(maybe_unused void *arg, struct err *why)
 {
 	int rc;
 

@@ -324,13 +324,13 @@ test_digest(void)
 }
 
 static int
-run_digest(unused void *arg, struct err *err)
+run_digest(maybe_unused void *arg, struct err *err)
 {
 	return digest("abc", abc_digest, 3, err);
 }
 
 static int
-run_file(unused void *arg, struct err *err)
+run_file(maybe_unused void *arg, struct err *err)
 {
 	char got[8192];
 	struct stream s;

@@ -576,7 +576,7 @@ build_everything(struct archive *a)
 }
 
 static void
-try_mutant(struct span bytes, unused void *arg)
+try_mutant(struct span bytes, maybe_unused void *arg)
 {
 	autobuf got = BUF(1 << 20);
 	struct err err;

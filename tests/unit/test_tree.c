@@ -595,7 +595,7 @@ test_faults(void)
 }
 
 static ssize_t
-full_write(unused int fd, unused const void *p, unused size_t n)
+full_write(maybe_unused int fd, maybe_unused const void *p, maybe_unused size_t n)
 {
 	errno = ENOSPC;
 	return -1;
