@@ -166,14 +166,14 @@ run(const char **operands, maybe_unused size_t n, struct err *e)
 	int role = find_role(operands[0], e), word, rc;
 	struct monitor m;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(CACAO_NO_SECCOMP)
-	return err_set(e, ERR_UNSUPPORTED, "this build has no sandbox, for the sanitizers' sake");
-#endif
 	if (role < 0)
 		return role;
 	rc = find_word(roles[role], &word, e);
 	if (rc < 0)
 		return rc;
+#if defined(__SANITIZE_ADDRESS__) || defined(CACAO_NO_SECCOMP)
+	return err_set(e, ERR_UNSUPPORTED, "this build has no sandbox, for the sanitizers' sake");
+#endif
 	rc = monitor_open(&m, e);
 	if (rc == 0) {
 		printf("role: %s\nmode: %s\nwords:", roles[role]->name, m.root_mode ? "root" : "user");

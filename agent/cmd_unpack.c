@@ -36,7 +36,7 @@ take_result(const char *file, const struct msg *m, struct err *e)
 {
 	struct msg_reader r = msg_reader(m);
 	char diff_id[160];
-	uint64_t skipped;
+	uint64_t devices, xattrs;
 	int rc = role_verdict(&r, e);
 
 	if (rc < 0)
@@ -44,12 +44,16 @@ take_result(const char *file, const struct msg *m, struct err *e)
 	msg_get_str(&r, diff_id, sizeof(diff_id));
 	(void)msg_get_u64(&r);	/* bytes */
 	(void)msg_get_u64(&r);	/* entries */
-	skipped = msg_get_u64(&r);
+	devices = msg_get_u64(&r);
+	xattrs = msg_get_u64(&r);
 	(void)msg_get_u8(&r);	/* compression was found by its magic: no wonder here */
 	if (!msg_get_end(&r))
 		return err_set(e, ERR_PROTO, "result that cannot be read");
-	if (skipped > 0)
-		log_warning("%s: %" PRIu64 " device nodes skipped", file, skipped);
+	if (devices > 0)
+		log_warning("%s: %" PRIu64 " device nodes skipped", file, devices);
+	if (xattrs > 0)
+		log_warning("%s: %" PRIu64 " extended attributes that this file system cannot hold "
+		    "are missing", file, xattrs);
 	printf("%s\n", diff_id);
 	return 0;
 }

@@ -221,6 +221,9 @@ hear(const struct layer_plan *plan, struct part *part)
 		(void)msg_get_u64(&r);
 		if (msg_get_u64(&r) > 0)
 			log_warning("layer %zu: device nodes skipped", plan->number + 1);
+		if (msg_get_u64(&r) > 0)
+			log_warning("layer %zu: extended attributes that this file system cannot hold "
+			    "are missing", plan->number + 1);
 		if (msg_get_u8(&r))
 			log_warning("layer %zu: compressed otherwise than its media type says",
 			    plan->number + 1);

@@ -72,6 +72,8 @@ report(const struct unpack_result *res, uint32_t id, struct err *e)
 	if (rc == 0)
 		rc = msg_put_u64(&m, res->stats.skipped_devices, e);
 	if (rc == 0)
+		rc = msg_put_u64(&m, res->stats.skipped_xattrs, e);
+	if (rc == 0)
 		rc = msg_put_u8(&m, res->sniffed, e);
 	return rc < 0 ? rc : msg_send(FD_CONTROL, &m, -1, e);
 }
