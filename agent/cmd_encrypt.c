@@ -137,9 +137,7 @@ send_job(int control, const struct descriptor *d, int in, struct err *e)
 	if (rc < 0)
 		return rc;
 	msg_put_fd(&m, in);
-	rc = msg_send(control, &m, -1, e);
-	m.nfds = 0;
-	return rc;
+	return msg_send(control, &m, -1, e);
 }
 
 /* Runs one crypt role from the open blob to the open output; its key waits in the key role. */
@@ -149,17 +147,11 @@ run_crypt(struct job *j, uint32_t number, int in, int out, struct made *made, st
 	static const struct msg_rule rules[] = {
 		{ .type = M_CRYPT_DONE, .max_len = KIB(1) }, { 0 },
 	};
-	autoclose int ours = -1, theirs = -1, link_key = -1, link_crypt = -1;
+	autoclose int ours = -1, link_key = -1, link_crypt = -1;
 	automsg answer;
 	int pair[2], rc;
-	pid_t pid;
 
 	msg_init(&answer, 0, 0);
-	rc = msg_pair(pair, e);
-	if (rc < 0)
-		return rc;
-	ours = pair[0];
-	theirs = pair[1];
 	rc = msg_pair(pair, e);
 	if (rc < 0)
 		return rc;
@@ -168,9 +160,7 @@ run_crypt(struct job *j, uint32_t number, int in, int out, struct made *made, st
 	rc = monitor_send_link(j->key, number, link_key, e);
 	base_close(&link_key);
 	if (rc == 0)
-		rc = monitor_spawn(&j->m, ROLE_CRYPT, (int[]){ theirs, out, link_crypt }, 3,
-		    -1, -1, -1, &pid, e);
-	base_close(&theirs);
+		rc = monitor_start(&j->m, ROLE_CRYPT, (int[]){ out, link_crypt }, 2, &ours, e);
 	base_close(&link_crypt);
 	if (rc == 0)
 		rc = send_job(ours, &j->manifest.layers[number].desc, in, e);

@@ -176,28 +176,6 @@ set_up_pull(struct job *j, struct err *e)
 	return rc < 0 ? rc : msg_send(j->pull, &m, -1, e);
 }
 
-/* Starts a role with a control socket of ours; the role's own descriptors follow it. */
-static int
-start(struct job *j, enum role role, const int *own, size_t n, int *control, struct err *e)
-{
-	int pair[2], fds[8], rc;
-	pid_t pid;
-
-	rc = msg_pair(pair, e);
-	if (rc < 0)
-		return rc;
-	fds[0] = pair[1];
-	for (size_t i = 0; i < n; i++)
-		fds[1 + i] = own[i];
-	rc = monitor_spawn(&j->m, role, fds, 1 + n, -1, -1, -1, &pid, e);
-	close(pair[1]);
-	if (rc < 0)
-		close(pair[0]);
-	else
-		*control = pair[0];
-	return rc;
-}
-
 static int
 start_roles(struct job *j, struct err *e)
 {
@@ -222,11 +200,11 @@ start_roles(struct job *j, struct err *e)
 		return rc;
 	key_a = pair[0];
 	key_b = pair[1];
-	rc = start(j, ROLE_NET, &net_a, 1, &j->net, e);
+	rc = monitor_start(&j->m, ROLE_NET, &net_a, 1, &j->net, e);
 	if (rc == 0)
-		rc = start(j, ROLE_KEY, &key_a, 1, &j->key, e);
+		rc = monitor_start(&j->m, ROLE_KEY, &key_a, 1, &j->key, e);
 	if (rc == 0)
-		rc = start(j, ROLE_PULL, (int[]){ net_b, key_b, j->staging.rootfs,
+		rc = monitor_start(&j->m, ROLE_PULL, (int[]){ net_b, key_b, j->staging.rootfs,
 		    config, layout }, 5, &j->pull, e);
 	return rc;
 }
@@ -260,16 +238,14 @@ start_layer(struct job *j, const struct msg *ask, struct err *e)
 		if (rc < 0)
 			return rc;
 	}
-	rc = start(j, ROLE_CRYPT, (int[]){ out, link_crypt }, 2, &to_crypt, e);
+	rc = monitor_start(&j->m, ROLE_CRYPT, (int[]){ out, link_crypt }, 2, &to_crypt, e);
 	if (rc == 0)
-		rc = start(j, ROLE_UNPACK, (int[]){ in, j->staging.rootfs }, 2, &to_unpack, e);
+		rc = monitor_start(&j->m, ROLE_UNPACK, (int[]){ in, j->staging.rootfs }, 2, &to_unpack, e);
 	if (rc < 0)
 		return rc;
 	msg_put_fd(&answer, to_crypt);
 	msg_put_fd(&answer, to_unpack);
-	rc = msg_send(j->pull, &answer, -1, e);
-	answer.nfds = 0;
-	return rc;
+	return msg_send(j->pull, &answer, -1, e);
 }
 
 static void

@@ -84,22 +84,15 @@ unpack_file(struct monitor *m, const struct staging *s, const char *file, bool f
 	static const struct msg_rule rules[] = {
 		{ .type = M_UNPACK_DONE, .max_len = KIB(1) }, { 0 },
 	};
-	autoclose int in = -1, ours = -1, theirs = -1;
+	autoclose int in = -1, ours = -1;
 	automsg answer;
-	pid_t pid;
-	int pair[2], rc;
+	int rc;
 
 	msg_init(&answer, 0, 0);
 	in = strcmp(file, "-") == 0 ? fcntl(0, F_DUPFD_CLOEXEC, 3) : open(file, O_RDONLY | O_CLOEXEC);
 	if (in < 0)
 		return err_sys(e, "%s", file);
-	rc = msg_pair(pair, e);
-	if (rc < 0)
-		return rc;
-	ours = pair[0];
-	theirs = pair[1];
-	rc = monitor_spawn(m, ROLE_UNPACK, (int[]){ theirs, in, s->rootfs }, 3, -1, -1, -1, &pid, e);
-	base_close(&theirs);
+	rc = monitor_start(m, ROLE_UNPACK, (int[]){ in, s->rootfs }, 2, &ours, e);
 	if (rc == 0)
 		rc = send_job(ours, first, m->root_mode, devices, e);
 	if (rc == 0)

@@ -6,16 +6,10 @@
 int
 keyjob_start(struct monitor *m, const char *kbc_params, int *control, struct err *e)
 {
-	autoclose int ours = -1, theirs = -1;
-	int pair[2], rc;
-	pid_t pid;
+	autoclose int ours = -1;
+	int rc;
 
-	rc = msg_pair(pair, e);
-	if (rc < 0)
-		return rc;
-	ours = pair[0];
-	theirs = pair[1];
-	rc = monitor_spawn(m, ROLE_KEY, &theirs, 1, -1, -1, -1, &pid, e);
+	rc = monitor_start(m, ROLE_KEY, NULL, 0, &ours, e);
 	if (rc == 0)
 		rc = monitor_set_up_key(ours, kbc_params, false, e);
 	if (rc == 0)
@@ -59,7 +53,6 @@ keyjob_resource(struct monitor *m, int control, const char *uri, int fd, struct 
 		return rc;
 	msg_put_fd(&ask, fd);
 	rc = msg_send(control, &ask, -1, e);
-	ask.nfds = 0;
 	return rc < 0 ? rc : await(m, control, NULL, e);
 }
 

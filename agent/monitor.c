@@ -240,6 +240,28 @@ monitor_spawn(struct monitor *m, enum role role, const int *fds, size_t n, int o
 	return 0;
 }
 
+int
+monitor_start(struct monitor *m, enum role role, const int *own, size_t n, int *control,
+    struct err *e)
+{
+	autoclose int ours = -1, theirs = -1;
+	int pair[2], fds[8], rc;
+	pid_t pid;
+
+	assert(n < ARRAY_LEN(fds));
+	rc = msg_pair(pair, e);
+	if (rc < 0)
+		return rc;
+	ours = pair[0];
+	fds[0] = theirs = pair[1];
+	for (size_t i = 0; i < n; i++)
+		fds[1 + i] = own[i];
+	rc = monitor_spawn(m, role, fds, 1 + n, -1, -1, -1, &pid, e);
+	if (rc == 0)
+		*control = fd_steal(&ours);
+	return rc;
+}
+
 struct wanted {
 	struct monitor		*m;
 	const struct msg_rule	*rules;
@@ -311,9 +333,7 @@ monitor_send_file(int control, uint8_t which, int fd, struct err *e)
 	if (rc < 0)
 		return rc;
 	msg_put_fd(&m, fd);
-	rc = msg_send(control, &m, -1, e);
-	m.nfds = 0;
-	return rc;
+	return msg_send(control, &m, -1, e);
 }
 
 int
@@ -327,9 +347,7 @@ monitor_send_link(int key, uint32_t layer, int fd, struct err *e)
 	if (rc < 0)
 		return rc;
 	msg_put_fd(&m, fd);
-	rc = msg_send(key, &m, -1, e);
-	m.nfds = 0;
-	return rc;
+	return msg_send(key, &m, -1, e);
 }
 
 /* A missing file is the module's matter, when it is asked for; one that is there must open. */

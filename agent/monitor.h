@@ -40,6 +40,9 @@ void monitor_close(struct monitor *);
 int monitor_spawn(struct monitor *, enum role, const int *fds, size_t n, int out,
     int probe, int without, pid_t *pid, struct err *) must_check;
 
+/* The same with a new control socket, ours in *control; own[] follows it from FD_CONTROL + 1 on. */
+int monitor_start(struct monitor *, enum role, const int *own, size_t n, int *control, struct err *) must_check;
+
 /*
  * Serves log and signals until a message that fits the rules comes from fd: 1 and the message; 0 when the peer has
  * closed; -ERR_CANCELLED after SIGINT or SIGTERM.

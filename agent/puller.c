@@ -140,9 +140,7 @@ send_crypt_job(int crypt, const struct layer *l, int in, struct err *e)
 	if (rc < 0)
 		return rc;
 	msg_put_fd(&m, in);
-	rc = msg_send(crypt, &m, GRACE_MS, e);
-	m.nfds = 0;
-	return rc;
+	return msg_send(crypt, &m, GRACE_MS, e);
 }
 
 static int

@@ -52,9 +52,7 @@ send_get(struct source *s, bool blob, const struct image_ref *ref, const char *w
 	if (rc < 0)
 		return rc;
 	msg_put_fd(&m, out);
-	rc = msg_send(PULL_FD_NET, &m, ANSWER_MS, e);
-	m.nfds = 0;	/* borrowed */
-	return rc;
+	return msg_send(PULL_FD_NET, &m, ANSWER_MS, e);
 }
 
 /* Waits for the exchange's last word; notes its head. */

@@ -23,7 +23,7 @@ void
 msg_fini(struct msg *m)
 {
 	buf_free(&m->body);
-	for (size_t i = 0; i < m->nfds; i++)
+	for (size_t i = 0; i < m->nfds && !m->borrowed; i++)
 		base_close(&m->fds[i]);
 	m->nfds = 0;
 }
@@ -267,6 +267,7 @@ void
 msg_put_fd(struct msg *m, int fd)
 {
 	assert(m->nfds < LIMIT_MSG_FDS);
+	m->borrowed = true;
 	m->fds[m->nfds++] = fd;
 }
 

@@ -16,8 +16,9 @@ struct msg {
 	uint16_t	type;
 	uint32_t	id;			/* request id; answers carry the request's */
 	struct buf	body;			/* at most LIMIT_MSG; secret if its rule says so */
-	int		fds[LIMIT_MSG_FDS];	/* owned: msg_fini closes those not taken (set to -1) */
+	int		fds[LIMIT_MSG_FDS];	/* received: msg_fini closes those not taken (set to -1) */
 	size_t		nfds;
+	bool		borrowed;		/* fds were put, not received: they stay their owner's */
 };
 
 /* What one process accepts from one peer; a type that is not listed is an error. */
@@ -39,7 +40,7 @@ int msg_put_u64(struct msg *, uint64_t, struct err *) must_check;
 int msg_put_str(struct msg *, const char *, struct err *) must_check;
 int msg_put_bytes(struct msg *, struct span, struct err *) must_check;
 int msg_put_err(struct msg *, const struct err *, struct err *) must_check;
-void msg_put_fd(struct msg *, int fd);	/* borrowed until sent: the caller keeps and closes its own */
+void msg_put_fd(struct msg *, int fd);	/* borrowed: the caller keeps and closes its own */
 
 /*
  * Typed get: consumes from the front of in; the first that fails remembers it

@@ -153,7 +153,8 @@ test_descriptors(void)
 	out.nfds = 1;
 	works(msg_send(pair[0], &out, -1, &e), "send one");
 	fails(msg_recv(pair[1], rules, 1000, &in, &e), ERR_PROTO, "one is not two");
-	out.nfds = 0;
+	msg_fini(&out);
+	ok(fcntl(null, F_GETFD) >= 0, "what was put stays its owner's");
 	close(null);
 	close(pair[0]);
 	close(pair[1]);
