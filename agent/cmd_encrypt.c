@@ -204,7 +204,7 @@ encrypt_layer(struct job *j, uint32_t number, struct err *e)
 	const struct layer *l = &j->manifest.layers[number];
 	autobuf packet = BUF(LIMIT_PACKET);
 	autoclose int in = -1, out = -1;
-	struct made made;
+	struct made made = { 0 };
 	int rc;
 
 	if (l->encrypted)
