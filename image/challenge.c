@@ -337,21 +337,34 @@ host_complaint(struct span host, bool local_allowed)
 	return NULL;
 }
 
+/* Of "host[:port]" the host. */
+static struct span
+host_of(struct span s)
+{
+	for (size_t i = s.len; i > 0 && s.p[i - 1] != ']'; i--)
+		if (s.p[i - 1] == ':')
+			return (struct span){ s.p, i - 1 };
+	return s;
+}
+
+static bool
+same_host(struct span a, struct span b)
+{
+	a = host_of(a);
+	b = host_of(b);
+	return a.len == b.len && strncasecmp((const char *)a.p, (const char *)b.p, a.len) == 0;
+}
+
 /* Splits "host[:port]" and checks both. */
 static const char *
 authority_complaint(struct span s, bool local_allowed)
 {
-	struct span host = s;
+	struct span host = host_of(s), behind = { s.p + host.len, s.len - host.len };
 	uint64_t port;
 
-	for (size_t i = s.len; i > 0 && s.p[i - 1] != ']'; i--) {
-		if (s.p[i - 1] != ':')
-			continue;
-		host.len = i - 1;
-		if (!span_decimal((struct span){ s.p + i, s.len - i }, 65535, &port) || port == 0)
-			return "has no valid port";
-		break;
-	}
+	if (behind.len > 0 && (!span_decimal((struct span){ behind.p + 1, behind.len - 1 }, 65535,
+	    &port) || port == 0))
+		return "has no valid port";
 	if (memchr(s.p, '@', s.len) != NULL)
 		return "has a user part";
 	if (host.len > 0 && host.p[0] != '[' && memchr(host.p, ':', host.len) != NULL)
@@ -370,9 +383,9 @@ has_scheme(struct span s, const char *scheme)
 
 /* What is wrong with a realm; NULL if a token may be fetched there. */
 static const char *
-realm_complaint(const char *realm, bool plain_http)
+realm_complaint(const char *realm, const char *registry, bool plain_http)
 {
-	struct span s = span_str(realm);
+	struct span s = span_str(realm), authority;
 	size_t scheme = strlen("https://"), n;
 
 	for (size_t i = 0; i < s.len; i++)
@@ -385,7 +398,8 @@ realm_complaint(const char *realm, bool plain_http)
 	n = strcspn(realm + scheme, "/?");
 	if (n == 0)
 		return "has no host";
-	return authority_complaint((struct span){ s.p + scheme, n }, plain_http);
+	authority = (struct span){ s.p + scheme, n };
+	return authority_complaint(authority, plain_http || same_host(authority, span_str(registry)));
 }
 
 /* "&name=value", the value encoded. */
@@ -424,7 +438,7 @@ int
 challenge_token_url(const struct challenge *c, const struct image_ref *r, bool plain_http,
     struct buf *out, struct err *e)
 {
-	const char *complaint = realm_complaint(c->realm, plain_http);
+	const char *complaint = realm_complaint(c->realm, r->domain, plain_http);
 	autobuf url = BUF(LIMIT_URL);
 	uint8_t *first;
 	int rc;

@@ -22,7 +22,8 @@ int challenge_pick(struct span lines, struct challenge *out, bool *found, struct
 
 /*
  * "realm?service=…&scope=…" URL-encoded. Unless plain_http the realm must be https and must not
- * name this machine or its link (loopback and link-local addresses); never a user part. -ERR_AUTH.
+ * name this machine or its link (loopback and link-local addresses) except as the registry's own
+ * host; never a user part. -ERR_AUTH.
  */
 int challenge_token_url(const struct challenge *, const struct image_ref *, bool plain_http,
     struct buf *out, struct err *) must_check;

@@ -107,12 +107,12 @@ test_bad(void)
 }
 
 static int
-url_of(const char *realm, const char *service, const char *scope, bool plain_http,
-    struct buf *out)
+url_for(const char *image, const char *realm, const char *service, const char *scope,
+    bool plain_http, struct buf *out)
 {
 	struct challenge c = { .scheme = CHALLENGE_BEARER };
 	struct image_ref r;
-	int rc = image_ref_parse(span_str("a.test/ns/app"), &r, &e);
+	int rc = image_ref_parse(span_str(image), &r, &e);
 
 	if (rc < 0)
 		return rc;
@@ -120,6 +120,45 @@ url_of(const char *realm, const char *service, const char *scope, bool plain_htt
 	snprintf(c.service, sizeof(c.service), "%s", service);
 	snprintf(c.scope, sizeof(c.scope), "%s", scope);
 	return challenge_token_url(&c, &r, plain_http, out, &e);
+}
+
+static int
+url_of(const char *realm, const char *service, const char *scope, bool plain_http,
+    struct buf *out)
+{
+	return url_for("a.test/ns/app", realm, service, scope, plain_http, out);
+}
+
+/* A registry on this machine may have its token server there, and nowhere else near. */
+static void
+test_own_host(void)
+{
+	static const struct {
+		const char *image, *realm;
+		bool good;
+	} cases[] = {
+		{ "127.0.0.1:5000/x", "https://127.0.0.1:5001/t", true },
+		{ "127.0.0.1:5000/x", "https://127.0.0.1/t", true },
+		{ "localhost:5000/x", "https://LOCALHOST:5001/t", true },
+		{ "127.0.0.1:5000/x", "https://127.0.0.2/t", false },
+		{ "127.0.0.1:5000/x", "https://127.0.0.11/t", false },
+		{ "127.0.0.1:5000/x", "https://localhost/t", false },
+		{ "127.0.0.1:5000/x", "https://169.254.169.254/t", false },
+		{ "127.0.0.1:5000/x", "http://127.0.0.1:5000/t", false },
+		{ "127.0.0.1:5000/x", "https://127.0.0.1:0/t", false },
+		{ "127.0.0.1:5000/x", "https://u@127.0.0.1:5000/t", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		autobuf out = BUF(LIMIT_URL);
+
+		if (cases[i].good)
+			works(url_for(cases[i].image, cases[i].realm, "", "", false, &out),
+			    "%s sends to %s", cases[i].image, cases[i].realm);
+		else
+			fails(url_for(cases[i].image, cases[i].realm, "", "", false, &out),
+			    ERR_AUTH, "%s may not send to %s", cases[i].image, cases[i].realm);
+	}
 }
 
 static void
@@ -287,6 +326,7 @@ main(void)
 	test_good();
 	test_bad();
 	test_urls();
+	test_own_host();
 	test_tokens();
 	ok(mutate(SPAN_LIT(LINES), 200, run_mutant, NULL) > 1000, "mutants");
 	ok(fault_each(FAULT_ALLOC, 0, false, run_once, NULL) > 0, "out of memory");
