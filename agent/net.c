@@ -22,6 +22,7 @@ struct net {
 	struct exchange_events	 events;
 	struct buf		 ca, auth;
 	char			 plain_http[4096];
+	struct err		 unusable;	/* why the CA file or the authfile is; every request hears it */
 	struct err		*err;		/* of serve */
 	int			 rc;
 };
@@ -123,6 +124,10 @@ take_get(struct net *n, struct msg *m, struct err *e)
 	rc = image_ref_parse_docker(span_str(reference), &req.ref, e);
 	if (rc < 0)
 		return rc;
+	if (n->unusable.code != ERR_NONE) {
+		on_done(n, m->id, &n->unusable);
+		return 0;
+	}
 	req.fd = fd_steal(&m->fds[0]);
 	exchange_start(n->http, &req, &n->events);
 	return 0;
@@ -145,6 +150,22 @@ on_pull(void *arg, maybe_unused int fd, maybe_unused short revents)
 		stop(n, 0);
 	if (rc < 0 && rc != -ERR_TIMEOUT)
 		stop(n, rc);
+}
+
+/* No CA at all is a choice; an authfile that says nothing is a mistake. */
+static void
+take_file(struct net *n, int fd, const char *what, struct buf *out)
+{
+	struct err e = { 0 };
+	int rc = fs_read_fd(fd, what, out, &e);
+
+	if (rc == 0 && out == &n->auth && out->len == 0)
+		rc = err_set(&e, ERR_CONFIG, "%s: empty", what);
+	if (rc == 0)
+		return;
+	n->unusable = e;
+	if (rc != -ERR_NOMEM)
+		n->unusable.code = ERR_CONFIG;
 }
 
 /* The monitor says nothing after the set-up; its end is ours. */
@@ -176,11 +197,9 @@ set_up(struct net *n, struct err *e)
 			return msg_get_end(&r) ? 0 : err_set(e, ERR_PROTO, "set-up");
 		}
 		if (msg_get_u8(&r) == NET_FILE_CA)
-			rc = fs_read_fd(m.fds[0], "CA file", &n->ca, e);
+			take_file(n, m.fds[0], "CA file", &n->ca);
 		else
-			rc = fs_read_fd(m.fds[0], "authfile", &n->auth, e);
-		if (rc < 0)
-			return rc;
+			take_file(n, m.fds[0], "authfile", &n->auth);
 	}
 }
 
