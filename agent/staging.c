@@ -101,9 +101,11 @@ open_area(struct staging *s, struct err *e)
 		return 0;
 	if (s->area < 0 || fstat(s->area, &area) < 0 || fstat(s->parent, &parent) < 0)
 		return err_sys_as(e, ERR_STORAGE, AREA);
-	if (area.st_uid != geteuid() || (area.st_mode & 0077) != 0)
+	if (area.st_uid != geteuid() || (area.st_mode & 0077) != 0) {
+		base_close(&s->area);	/* nor ours to remove */
 		return err_set(e, ERR_STORAGE, AREA ": belongs to somebody else; choose another "
 		    "place with --work-dir");
+	}
 	if (area.st_dev != parent.st_dev)
 		return err_set(e, ERR_STORAGE, "--work-dir must be on the file system of the target");
 	return 1;
@@ -216,9 +218,9 @@ staging_close(struct staging *s)
 	if (s->name[0] != '\0' && s->area >= 0 && fs_remove_tree(s->area, s->name, &e) < 0)
 		log_warning("staging directory: %s", e.msg);
 	base_close(&s->dir);
-	base_close(&s->area);
-	if (s->work >= 0)
+	if (s->area >= 0)
 		(void)unlinkat(s->work, AREA, AT_REMOVEDIR);	/* fails while others use it */
+	base_close(&s->area);
 	base_close(&s->work);
 	base_close(&s->parent);
 }
