@@ -229,7 +229,7 @@ serve(struct err *e)
 {
 	struct net n = {
 		.ca = BUF(LIMIT_CA_BUNDLE),
-		.auth = BUF_SECRET(LIMIT_AUTHFILE / 4),
+		.auth = BUF_SECRET(LIMIT_AUTHFILE),
 		.err = e,
 	};
 	int rc;

@@ -12,7 +12,7 @@
 #define LIMIT_MANIFEST		MIB(4)
 #define LIMIT_CONFIG		MIB(4)
 #define LIMIT_POLICY		MIB(4)
-#define LIMIT_AUTHFILE		MIB(1)
+#define LIMIT_AUTHFILE		KIB(256)	/* secret memory */
 #define LIMIT_TOKEN		MIB(1)
 #define LIMIT_ERROR_BODY	KIB(64)
 #define LIMIT_CA_BUNDLE		MIB(4)
