@@ -38,7 +38,7 @@ include mk/flavours.mk
 include mk/lint.mk
 
 .PHONY: all setup deps update-lock demo unit check check-san check-build check-run check-san-run
-.PHONY: lint fuzz bench cover install clean distclean help FORCE
+.PHONY: lint fuzz fuzz-planted bench cover install clean distclean help FORCE
 
 ## all: the static binary build/attestation-agent, with links for its other names (the default)
 all: build/attestation-agent $(NAMES:%=build/%)
@@ -88,6 +88,10 @@ check-san-run: $(UNIT:%=build/san/tests/%) $(FUZZ:%=build/san/tests/replay_%) sa
 ## fuzz: run the fuzzers SECONDS=60 each (FUZZ=name for one of them)
 fuzz: $(FUZZ:%=build/fuzz/tests/fuzz_%)
 	$(Q)mk/fuzz.sh $(SECONDS) $(FUZZ)
+
+## fuzz-planted: show that each fuzzer finds an overflow planted in its parser, in SECONDS=60 at most
+fuzz-planted:
+	$(Q)tests/fuzz/planted.sh $(SECONDS) $(FUZZ)
 
 ## bench: measure against the peers
 bench: all
