@@ -6,6 +6,7 @@
 #include "agent/monitor.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -43,6 +44,20 @@ can_change_uid(void)
 	if (pid == 0)
 		_exit(setresuid(UID_NET, UID_NET, UID_NET) == 0 ? 0 : 1);
 	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+#define CAP(c)	(1ULL << CAP_##c)
+
+/*
+ * As root: what the roles take with them (nothing can be regained by exec), what it takes to give
+ * them their uids, lock their memory and end them, and to read and remove what the layers brought.
+ */
+static int
+shed_capabilities(struct err *e)
+{
+	return sandbox_drop_capabilities("monitor", CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FOWNER) |
+	    CAP(FSETID) | CAP(MKNOD) | CAP(SETFCAP) | CAP(SETUID) | CAP(SETGID) | CAP(SETPCAP) |
+	    CAP(KILL) | CAP(IPC_LOCK) | CAP(SYS_RESOURCE), e);
 }
 
 static int
@@ -122,6 +137,8 @@ monitor_open(struct monitor *m, struct err *e)
 	m->root_mode = can_change_uid();
 	if (!m->root_mode)
 		userns_enter();
+	else if (shed_capabilities(e) < 0)
+		return -(int)e->code;
 	/* Not earlier: an undumpable process may not write its own id maps. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

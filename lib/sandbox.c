@@ -247,26 +247,26 @@ enter_landlock(const struct sandbox *s, struct err *e)
 	return 0;
 }
 
-static int
-drop_capabilities(const struct sandbox *s, struct err *e)
+int
+sandbox_drop_capabilities(const char *role, uint64_t keep, struct err *e)
 {
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
 	struct __user_cap_data_struct now[2], want[2] = { { 0 }, { 0 } };
 
 	if (syscall(SYS_capget, &head, now) < 0)
-		return err_sys_as(e, ERR_SANDBOX, "%s: capget", s->role);
+		return err_sys_as(e, ERR_SANDBOX, "%s: capget", role);
 	/* The bounding set can only be cut with CAP_SETPCAP; without it nothing can be gained anyway. */
 	for (int c = 0; c <= CAP_LAST_CAP; c++)
-		if (!(s->keep_caps >> c & 1))
+		if (!(keep >> c & 1))
 			(void)prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	for (int i = 0; i < 2; i++) {
-		uint32_t keep = (uint32_t)(s->keep_caps >> (32 * i)) & now[i].permitted;
+		uint32_t part = (uint32_t)(keep >> (32 * i)) & now[i].permitted;
 
-		want[i].effective = want[i].permitted = keep;
+		want[i].effective = want[i].permitted = part;
 	}
 	if (syscall(SYS_capset, &head, want) < 0)
-		return err_sys_as(e, ERR_SANDBOX, "%s: capset", s->role);
+		return err_sys_as(e, ERR_SANDBOX, "%s: capset", role);
 	return 0;
 }
 
@@ -296,6 +296,6 @@ sandbox_enter(const struct sandbox *s, struct err *e)
 	if (rc == 0)
 		rc = enter_landlock(s, e);
 	if (rc == 0)
-		rc = drop_capabilities(s, e);
+		rc = sandbox_drop_capabilities(s->role, s->keep_caps, e);
 	return rc < 0 ? rc : enter_seccomp(s, e);
 }

@@ -41,6 +41,9 @@ struct sandbox {
 /* 0, or -ERR_SANDBOX and the caller must end. */
 int sandbox_enter(const struct sandbox *, struct err *) must_check;
 
+/* Only the capabilities: for a process that cannot be confined further. Bit n of keep: capability n stays. */
+int sandbox_drop_capabilities(const char *role, uint64_t keep, struct err *) must_check;
+
 const char *sandbox_word_name(enum sandbox_word);	/* NULL past the end */
 bool sandbox_has_landlock(int *abi);
 
