@@ -14,6 +14,7 @@
 #include "lib/secret.h"
 
 #define PREFIX	"cacao: "
+#define ROLE_MEMORY	(512ULL << 20)	/* of address space: ten times what any role takes */
 
 const struct role_ops *const roles[ROLE_COUNT] = {
 	[ROLE_NET]	= &role_net,
@@ -97,6 +98,7 @@ confine(const struct role_ops *ops, const struct role_start *start, struct err *
 		.keep_caps = ops->keep_caps,
 		.paths = paths,
 		.max_files = ops->max_files,
+		.max_memory = ROLE_MEMORY,
 		.seccomp = SANDBOX_REQUIRE,
 		.landlock = SANDBOX_TRY,
 	};
@@ -105,6 +107,7 @@ confine(const struct role_ops *ops, const struct role_start *start, struct err *
 #if defined(__SANITIZE_ADDRESS__) || defined(CACAO_NO_SECCOMP)
 	s.seccomp = SANDBOX_OFF;	/* the sanitizers' own calls; never in what is shipped */
 	s.landlock = SANDBOX_OFF;
+	s.max_memory = 0;	/* their shadow is larger */
 #endif
 	if (ops->prepare != NULL) {
 		rc = ops->prepare(paths, e);
