@@ -9,6 +9,7 @@
 #include "agent/cli.h"
 #include "agent/devices.h"
 #include "agent/monitor.h"
+#include "agent/net_setup.h"
 #include "agent/progress.h"
 #include "agent/staging.h"
 #include "image/manifest.h"
@@ -18,18 +19,16 @@
 #define POLICY_DEFAULT	"/etc/cacao/policy.json"
 
 static struct {
-	const char	*policy, *authfile, *ca_file, *decryption_key, *kbc_params, *work_dir,
-			*platform, *device_nodes;
-	bool		 tls_verify, mixed, ctr;
-} opt = { .tls_verify = true };
+	const char		*policy, *decryption_key, *kbc_params, *work_dir, *platform, *device_nodes;
+	bool			 mixed, ctr;
+	struct net_options	 net;
+} opt = { .net = NET_OPTIONS };
 
 static const struct option_def options[] = {
 	{ "policy", "FILE", "which images are accepted (default " POLICY_DEFAULT "; none: none)", &opt.policy, NULL },
 	{ "aa-kbc-params", "NAME::URI", "key broker of encrypted images (offline_fs_kbc::null)", &opt.kbc_params, NULL },
 	{ "decryption-key", "KEY", "the same as provider:attestation-agent:NAME::URI", &opt.decryption_key, NULL },
-	{ "tls-verify", NULL, "=false: plain http to this registry", NULL, &opt.tls_verify },
-	{ "ca-file", "FILE", "certificates that vouch for the registry (PEM)", &opt.ca_file, NULL },
-	{ "authfile", "FILE", "registry credentials (containers-auth.json)", &opt.authfile, NULL },
+	NET_OPTION_DEFS(opt.net),
 	{ "work-dir", "DIR", "where layers are unpacked (default: beside BUNDLE)", &opt.work_dir, NULL },
 	{ "platform", "OS/ARCH[/VARIANT]", "default: this machine's", &opt.platform, NULL },
 	{ "device-nodes", "WHAT", "create (default as root), refuse or skip", &opt.device_nodes, NULL },
@@ -47,13 +46,6 @@ static const char more[] =
     "  aa-cli pull --policy policy.json docker://registry.example.org/app:v1 /run/app\n"
     "  aa-cli pull --policy policy.json --aa-kbc-params offline_fs_kbc::null \\\n"
     "      --tls-verify=false docker://127.0.0.1:5000/secret:v1 bundle\n";
-
-/* Where distributions keep the authorities, tried in this order. */
-static const char *const ca_files[] = {
-	"/etc/ssl/certs/ca-certificates.crt",	/* Debian, Alpine, Arch */
-	"/etc/pki/tls/certs/ca-bundle.crt",	/* Fedora, Anolis, openEuler */
-	"/etc/ssl/cert.pem",
-};
 
 struct job {
 	struct monitor		 m;
@@ -113,37 +105,6 @@ check_options(struct job *j, const char *image, struct err *e)
 		opt.kbc_params = opt.decryption_key + strlen(provider);
 	}
 	return device_nodes_parse(opt.device_nodes, &j->devices, e);
-}
-
-/* A file that the user named must be there; one of the defaults may be missing. */
-static int
-open_named(const char *option, const char *name, int *fd, struct err *e)
-{
-	*fd = open(name, O_RDONLY | O_CLOEXEC);
-	return *fd < 0 ? err_sys_as(e, ERR_CONFIG, "--%s %s", option, name) : 0;
-}
-
-static int
-set_up_net(struct job *j, struct err *e)
-{
-	autoclose int ca = -1, auth = -1;
-	automsg m;
-	int rc = 0;
-
-	msg_init(&m, M_NET_SETUP, 0);
-	if (opt.ca_file != NULL)
-		rc = open_named("ca-file", opt.ca_file, &ca, e);
-	for (size_t i = 0; i < ARRAY_LEN(ca_files) && opt.ca_file == NULL && ca < 0; i++)
-		ca = open(ca_files[i], O_RDONLY | O_CLOEXEC);
-	if (rc == 0 && opt.authfile != NULL)
-		rc = open_named("authfile", opt.authfile, &auth, e);
-	if (rc == 0 && ca >= 0)
-		rc = monitor_send_file(j->net, NET_FILE_CA, ca, e);
-	if (rc == 0 && auth >= 0)
-		rc = monitor_send_file(j->net, NET_FILE_AUTH, auth, e);
-	if (rc == 0)
-		rc = msg_put_str(&m, opt.tls_verify ? "" : j->ref.domain, e);
-	return rc < 0 ? rc : msg_send(j->net, &m, -1, e);
 }
 
 static int
@@ -309,7 +270,7 @@ run_roles(struct job *j, struct err *e)
 	int rc = start_roles(j, e);
 
 	if (rc == 0)
-		rc = set_up_net(j, e);
+		rc = net_set_up(j->net, &opt.net, &j->ref, e);
 	if (rc == 0)
 		rc = monitor_set_up_key(j->key, opt.kbc_params, opt.ctr, e);
 	if (rc == 0)
