@@ -14,6 +14,7 @@
 #include "kbc/kbc.h"
 #include "keyprovider/packet.h"
 #include "lib/codec.h"
+#include "lib/crypto.h"
 #include "lib/fs.h"
 #include "lib/secret.h"
 #include "lib/sys.h"
@@ -127,6 +128,41 @@ unwrap(struct keyring *k, uint32_t layer, struct span annotations, struct err *e
 	    err_set(e, ERR_IMAGE, "no wrapped key") : -(int)first.code;
 }
 
+/*
+ * Names the key to processes that must not have it: a store of unpacked layers gives one out
+ * only to who shows the fingerprint it was put in with.
+ */
+static int
+fingerprint(const struct ocicrypt_private *p, uint8_t out[32], struct err *e)
+{
+	static const char purpose[] = "cacao layer store";
+	struct hmac *h;
+	int rc = hmac_new((struct span){ p->key, sizeof(p->key) }, &h, e);
+
+	if (rc < 0)
+		return rc;
+	rc = hmac_update(h, purpose, strlen(purpose), e);
+	if (rc == 0)
+		rc = hmac_update(h, p->nonce, sizeof(p->nonce), e);
+	if (rc == 0)
+		rc = hmac_final(h, out, e);
+	hmac_free(h);
+	return rc;
+}
+
+static int
+send_fingerprint(uint32_t id, const uint8_t print[32], struct err *e)
+{
+	automsg m;
+	int rc;
+
+	msg_init(&m, M_UNWRAP_DONE, id);
+	rc = msg_put_u8(&m, 0, e);
+	if (rc == 0)
+		rc = msg_put_bytes(&m, (struct span){ print, 32 }, e);
+	return rc < 0 ? rc : msg_send(KEY_FD_PULL, &m, -1, e);
+}
+
 static int
 answer_unwrap(struct keyring *k, const struct msg *m, struct err *e)
 {
@@ -134,6 +170,7 @@ answer_unwrap(struct keyring *k, const struct msg *m, struct err *e)
 	struct err failed = { 0 };
 	uint32_t layer = msg_get_u32(&r);
 	struct span annotations = msg_get_bytes(&r, LIMIT_ANNOTATION);
+	uint8_t print[32];
 	int rc;
 
 	if (!msg_get_end(&r))
@@ -141,7 +178,11 @@ answer_unwrap(struct keyring *k, const struct msg *m, struct err *e)
 	rc = need_kbc(k, &failed);
 	if (rc == 0)
 		rc = unwrap(k, layer, annotations, &failed);
-	return role_answer(KEY_FD_PULL, M_UNWRAP_DONE, m->id, rc < 0 ? &failed : NULL, e);
+	if (rc == 0)
+		rc = fingerprint(&k->keys[layer].private, print, &failed);
+	if (rc < 0)
+		return role_answer(KEY_FD_PULL, M_UNWRAP_DONE, m->id, &failed, e);
+	return send_fingerprint(m->id, print, e);
 }
 
 /* Sends the waiting key of a layer to its crypt process and forgets it. */

@@ -60,12 +60,14 @@ env_blob(void *arg, const struct image_ref *ref, const struct digest *d,
 }
 
 static int
-env_unwrap(maybe_unused void *arg, size_t number, struct span annotations, struct err *e)
+env_unwrap(maybe_unused void *arg, size_t number, struct span annotations, uint8_t fingerprint[32],
+    struct err *e)
 {
 	static const struct msg_rule rules[] = {
 		{ .type = M_UNWRAP_DONE, .max_len = KIB(1) },
 		{ 0 },
 	};
+	struct span print;
 	struct msg_reader r;
 	automsg ask, answer;
 	int rc;
@@ -84,7 +86,14 @@ env_unwrap(maybe_unused void *arg, size_t number, struct span annotations, struc
 	if (rc < 0)
 		return rc;
 	r = msg_reader(&answer);
-	return role_verdict(&r, e);
+	rc = role_verdict(&r, e);
+	if (rc < 0)
+		return rc;
+	print = msg_get_bytes(&r, 32);
+	if (!msg_get_end(&r) || print.len != 32)
+		return err_set(e, ERR_PROTO, "answer that cannot be read");
+	memcpy(fingerprint, print.p, 32);
+	return 0;
 }
 
 /* Asks the monitor for crypt and unpack: their control sockets. */

@@ -133,6 +133,7 @@ unwrap_all(const struct image_env *env, const struct manifest *m, struct err *e)
 	for (size_t i = 0; i < m->nlayers; i++) {
 		autobuf annotations = BUF(LIMIT_ANNOTATION);
 		struct ocicrypt_public public;
+		uint8_t fingerprint[32];
 		int rc;
 
 		if (!m->layers[i].encrypted)
@@ -142,7 +143,7 @@ unwrap_all(const struct image_env *env, const struct manifest *m, struct err *e)
 			rc = ocicrypt_wrapped_keys(&m->layers[i], OCICRYPT_PROVIDER,
 			    &annotations, e);
 		if (rc == 0)
-			rc = env->unwrap(env->arg, i, buf_span(&annotations), e);
+			rc = env->unwrap(env->arg, i, buf_span(&annotations), fingerprint, e);
 		if (rc < 0)
 			return err_wrap(e, "layer %zu of %zu: key", i + 1, m->nlayers);
 	}

@@ -27,8 +27,11 @@ struct image_env {
 	int	(*manifest)(void *, const struct image_ref *, const char *wanted, struct document *out, struct err *);
 	/* A small blob; nothing of it has been checked. */
 	int	(*blob)(void *, const struct image_ref *, const struct digest *, struct document *out, struct err *);
-	/* Asks for a layer's key; it stays where keys are, known by the layer's number. */
-	int	(*unwrap)(void *, size_t number, struct span annotations, struct err *);
+	/*
+	 * Asks for a layer's key; it stays where keys are, known by the layer's number. The fingerprint tells that
+	 * two layers have the same key and nonce, and only who had the key can have made it.
+	 */
+	int	(*unwrap)(void *, size_t number, struct span annotations, uint8_t fingerprint[32], struct err *);
 	/* Fetches, checks, decrypts and unpacks one layer onto the root: 0 only when every check has passed. */
 	int	(*layer)(void *, const struct image_ref *, const struct layer_plan *, struct err *);
 	/* The rootfs is complete: writes the runtime configuration. */
