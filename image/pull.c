@@ -158,9 +158,6 @@ pull_layers(const struct pull_request *req, const struct image_env *env,
 		struct layer_plan plan = { i, m->nlayers, &m->layers[i], &config->diff_ids[i] };
 		int rc;
 
-		if (m->layers[i].compression == COMPRESSION_ZSTD)
-			return err_set(e, ERR_UNSUPPORTED,
-			    "layer %zu of %zu: zstd is not supported yet", i + 1, m->nlayers);
 		rc = env->layer(env->arg, &req->ref, &plan, e);
 		if (rc < 0)
 			return err_wrap(e, "layer %zu of %zu (%.19s…)", i + 1,

@@ -10,7 +10,8 @@
 #include <sys/eventfd.h>
 
 #include "image/ahead.h"
-#include "image/gzip.h"
+#include "image/decompress.h"
+#include "image/zstd.h"
 #include "lib/sys.h"
 
 struct pipeline {
@@ -31,6 +32,7 @@ close_pipeline(struct pipeline *p)
 static int
 open_plain(struct pipeline *p, const struct unpack_job *job, bool threads, struct err *e)
 {
+	unsigned window = job->max_window_log != 0 ? job->max_window_log : WINDOW_LOG_DEFAULT;
 	int rc;
 
 	p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -39,7 +41,8 @@ open_plain(struct pipeline *p, const struct unpack_job *job, bool threads, struc
 	if ((rc = stream_fd_until(&p->source, job->in, p->wake, "layer", e)) < 0)
 		return rc;
 	p->top = &p->source;
-	if ((rc = stream_decompress(p->stages, p->top, job->compression, &p->top, &p->sniffed, e)) < 0)
+	if ((rc = stream_decompress(p->stages, p->top, job->compression, window, &p->top,
+	    &p->sniffed, e)) < 0)
 		return rc;
 	if (!threads)
 		return 0;

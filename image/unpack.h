@@ -11,6 +11,7 @@
 struct unpack_job {
 	int			 in;		/* blob bytes; read to its end */
 	enum compression	 compression;
+	unsigned		 max_window_log; /* of zstd; 0: the default of image/zstd.h */
 	const struct digest	*diff_id;	/* NULL: not known (aa-cli unpack), only computed */
 	struct tree_options	 tree;
 };

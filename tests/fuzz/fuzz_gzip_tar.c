@@ -3,8 +3,9 @@
  */
 #include "lib/base.h"
 
-#include "image/gzip.h"
+#include "image/decompress.h"
 #include "image/tar.h"
+#include "image/zstd.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -36,7 +37,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (stream_span(&source, (struct span){ data, size }, &e) < 0)
 		return 0;
-	if (stream_decompress(stages, &source, COMPRESSION_GZIP, &top, &sniffed, &e) == 0) {
+	if (stream_decompress(stages, &source, COMPRESSION_GZIP, WINDOW_LOG_DEFAULT, &top, &sniffed, &e) == 0) {
 		read_all(top, &e);
 		while (stream_read(top, rest, sizeof(rest), &e) > 0)
 			;

@@ -405,8 +405,8 @@ test_damage(void)
 	fresh();
 	fails(unpack_bytes(buf_span(&twice), COMPRESSION_GZIP, NULL, &res, &e), ERR_LAYER, "gzip in gzip");
 	fresh();
-	fails(unpack_bytes(span_str("\x28\xb5\x2f\xfd, so zstd"), COMPRESSION_ZSTD, NULL, &res, &e), ERR_UNSUPPORTED,
-	    "zstd");
+	fails(unpack_bytes(span_str("\x28\xb5\x2f\xfd, so zstd"), COMPRESSION_ZSTD, NULL, &res, &e), ERR_LAYER,
+	    "damaged zstd");
 	fresh();
 	fails(unpack_bytes(span_str("PK\x03\x04 is a zip file"), COMPRESSION_NONE, NULL, &res, &e), ERR_LAYER, "zip");
 	fresh();
