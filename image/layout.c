@@ -28,9 +28,11 @@ layout_find(struct span index, const char *tag, struct descriptor *out, struct e
 {
 	struct descriptor found;
 	struct json_val list;
+	uint64_t position;
 	struct json_iter it;
 	autojson doc = NULL;
-	size_t hits = 0;
+	bool by_position = image_ref_position(tag, &position);
+	size_t hits = 0, i = 0;
 	int rc = json_parse(index, &doc, e);
 
 	if (rc < 0)
@@ -42,11 +44,11 @@ layout_find(struct span index, const char *tag, struct descriptor *out, struct e
 	while (json_next(&it)) {
 		struct json_val name = json_get(json_get(it.val, "annotations"), REF_NAME);
 
-		if (tag[0] != '\0' && !json_str_eq(name, tag))
+		if (by_position ? i++ != position : tag[0] != '\0' && !json_str_eq(name, tag))
 			continue;
 		if (hits++ > 0)
 			return err_set(e, ERR_IMAGE, tag[0] ? "tag '%s' stands twice in index.json" :
-			    "several images: name one as oci:DIR:TAG%s", tag);
+			    "several images: name one behind the path, as in oci:DIR:TAG%s", tag);
 		rc = read_entry(it.val, &found, e);
 		if (rc < 0)
 			return rc;

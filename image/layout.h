@@ -6,10 +6,11 @@
 #define IMAGE_LAYOUT_H
 
 #include "image/manifest.h"
+#include "image/reference.h"
 
 /*
  * The entry of index.json whose annotation org.opencontainers.image.ref.name is tag; with an empty tag
- * the only entry. -ERR_IMAGE_NOTFOUND, -ERR_IMAGE.
+ * the only entry; with "@N" entry N, from 0. -ERR_IMAGE_NOTFOUND, -ERR_IMAGE.
  */
 int layout_find(struct span index, const char *tag, struct descriptor *out, struct err *) must_check;
 

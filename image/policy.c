@@ -8,10 +8,12 @@
 #include "lib/sys.h"
 
 #define SCOPE_TEXT	600
+#define TRANSPORTS	(TRANSPORT_DOCKER_ARCHIVE + 1)
 
 struct policy {
 	struct json	*doc;
-	struct json_val	 fallback, docker, oci;	/* the list "default"; scopes, perhaps absent */
+	struct json_val	 fallback;	/* the list "default" */
+	struct json_val	 scopes[TRANSPORTS];	/* of each, perhaps absent */
 };
 
 enum verdict { ACCEPT, REJECT, UNSUPPORTED };
@@ -134,10 +136,9 @@ check_scope(const char *transport, const char *scope, struct err *e)
 {
 	const char *complaint = NULL;
 
-	if (strcmp(transport, "docker") == 0)
-		complaint = policy_scope_complaint(TRANSPORT_DOCKER, span_str(scope));
-	else if (strcmp(transport, "oci") == 0)
-		complaint = policy_scope_complaint(TRANSPORT_OCI, span_str(scope));
+	for (enum transport t = TRANSPORT_DOCKER; t < TRANSPORTS; t++)
+		if (strcmp(transport, image_ref_transport(t)) == 0)
+			complaint = policy_scope_complaint(t, span_str(scope));
 	if (complaint == NULL)
 		return 0;
 	return err_set(e, ERR_PARSE, "%s: the scope \"%.200s\" %s", transport, scope, complaint);
@@ -212,8 +213,8 @@ policy_parse(struct span text, struct policy **out, struct err *e)
 		return err_wrap(e, "policy");
 	}
 	p->fallback = json_get(json_root(p->doc), "default");
-	p->docker = json_get(json_get(json_root(p->doc), "transports"), "docker");
-	p->oci = json_get(json_get(json_root(p->doc), "transports"), "oci");
+	for (enum transport t = TRANSPORT_DOCKER; t < TRANSPORTS; t++)
+		p->scopes[t] = json_get(json_get(json_root(p->doc), "transports"), image_ref_transport(t));
 	*out = p;
 	p = NULL;
 	return 0;
@@ -297,18 +298,35 @@ try_docker(struct json_val scopes, const struct image_ref *r, struct decision *d
 }
 
 static bool
-try_oci(struct json_val scopes, const struct image_ref *r, struct decision *d)
+try_path(struct json_val scopes, const struct image_ref *r, struct decision *d)
 {
-	char dir[sizeof(r->dir)];
+	const char *transport = image_ref_transport(r->transport);
+	char path[sizeof(r->dir)];
 
-	snprintf(dir, sizeof(dir), "%s", r->dir);
-	return try_parents(scopes, "oci", dir, d) || try_scope(scopes, "oci", "", d);
+	snprintf(path, sizeof(path), "%s", r->dir);
+	return try_parents(scopes, transport, path, d) || try_scope(scopes, transport, "", d);
+}
+
+/* What docker save writes names itself: neither that nor its path is a scope in containers/image. */
+static bool
+try_transport(struct json_val scopes, const struct image_ref *r, struct decision *d)
+{
+	switch (r->transport) {
+	case TRANSPORT_DOCKER:
+		return try_docker(scopes, r, d);
+	case TRANSPORT_OCI:
+	case TRANSPORT_OCI_ARCHIVE:
+		return try_path(scopes, r, d);
+	case TRANSPORT_DOCKER_ARCHIVE:
+		break;
+	}
+	return try_scope(scopes, image_ref_transport(r->transport), "", d);
 }
 
 static void
 decide(const struct policy *p, const struct image_ref *r, struct decision *d)
 {
-	if (r->transport == TRANSPORT_DOCKER ? try_docker(p->docker, r, d) : try_oci(p->oci, r, d))
+	if (try_transport(p->scopes[r->transport], r, d))
 		return;
 	d->list = p->fallback;
 	snprintf(d->scope, sizeof(d->scope), "default");
@@ -339,12 +357,12 @@ judge(struct json_val list, const char **type)
 int
 policy_check(const struct policy *p, const struct image_ref *r, struct err *e)
 {
-	char name[sizeof(r->dir) + sizeof(r->tag) + 8];
+	char name[sizeof(r->dir) + LIMIT_REFERENCE];
 	const char *type = "";
 	struct decision d;
 
 	image_ref_format(r, name, sizeof(name));
-	if (r->transport == TRANSPORT_OCI &&
+	if (r->transport != TRANSPORT_DOCKER &&
 	    (r->dir[0] == '\0' || policy_scope_complaint(TRANSPORT_OCI, span_str(r->dir)) != NULL))
 		return err_set(e, ERR_POLICY, "policy: %.200s: the path must be absolute and clean",
 		    name);

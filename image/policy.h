@@ -30,7 +30,8 @@ void policy_freep(struct policy **);
  * Scopes for docker (first hit wins): domain/path:tag or @digest, domain/path, its parents,
  * domain, "*.…" wildcards of the host without port, "", then default. For oci: the directory,
  * its parents up to but without "/", "", then default; the tag takes no part, as in
- * containers/image. The directory must be absolute and clean (realpath): -ERR_POLICY for others.
+ * containers/image. oci-archive: the same with the path of the file. docker-archive: only "", then default.
+ * These paths must be absolute and clean (realpath): -ERR_POLICY for others.
  */
 int policy_check(const struct policy *, const struct image_ref *, struct err *) must_check;
 

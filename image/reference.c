@@ -13,8 +13,17 @@
 
 /* Transports of skopeo that cacao does not have. */
 static const char *const other_transports[] = {
-	"atomic", "containers-storage", "dir", "docker-archive", "docker-daemon",
-	"oci-archive", "ostree", "sif", "tarball",
+	"atomic", "containers-storage", "dir", "docker-daemon", "ostree", "sif", "tarball",
+};
+
+/* Those of files; the name of the registry's is "docker", too. */
+static const struct {
+	const char	*name;
+	enum transport	 transport;
+} local_transports[] = {
+	{ "oci", TRANSPORT_OCI },
+	{ "oci-archive", TRANSPORT_OCI_ARCHIVE },
+	{ "docker-archive", TRANSPORT_DOCKER_ARCHIVE },
 };
 
 static bool
@@ -279,23 +288,91 @@ image_ref_parse_docker(struct span text, struct image_ref *out, struct err *e)
 	return 0;
 }
 
-/* Like containers/image: the first colon ends the directory, which may hold none itself. */
-static int
-parse_oci(struct span text, struct image_ref *out, struct err *e)
+/* What an image layout may call an image: letters and digits, joined by one of -._:@+/ or by "--". */
+static bool
+layout_name_ok(struct span s)
 {
-	struct image_ref r = { .transport = TRANSPORT_OCI };
+	size_t i = 0;
+
+	for (;;) {
+		size_t from = i;
+
+		while (i < s.len && is_alnum(s.p[i]))
+			i++;
+		if (i == from)
+			return false;
+		if (i == s.len)
+			return true;
+		if (s.p[i] == 0 || strchr("-._:@+/", s.p[i]) == NULL)
+			return false;
+		i += i + 1 < s.len && s.p[i] == '-' && s.p[i + 1] == '-' ? 2 : 1;
+	}
+}
+
+static bool
+position_ok(struct span s)
+{
+	uint64_t ignored;
+
+	return s.len > 1 && s.p[0] == '@' && span_decimal(tail(s, 1), LIMIT_INDEX_ENTRIES, &ignored);
+}
+
+bool
+image_ref_position(const char *tag, uint64_t *out)
+{
+	return tag[0] == '@' && span_decimal(span_str(tag + 1), LIMIT_INDEX_ENTRIES, out);
+}
+
+static int
+name_in_layout(struct span name, struct image_ref *r, struct err *e)
+{
+	if ((image_ref_tag_ok(name) || layout_name_ok(name) || position_ok(name)) &&
+	    span_to_cstr(name, r->tag, sizeof(r->tag)))
+		return 0;
+	return err_set(e, ERR_PARSE, "%s: \"%.*s\" is no name of an image in it", r->dir,
+	    (int)MIN(name.len, 150), (const char *)name.p);
+}
+
+/* Names in such an archive are those of docker, and always with a tag. */
+static int
+name_in_docker_archive(struct span name, struct image_ref *r, struct err *e)
+{
+	struct image_ref named;
+	int rc;
+
+	if (position_ok(name))
+		return name_in_layout(name, r, e);
+	rc = image_ref_parse_docker(name, &named, e);
+	if (rc < 0)
+		return rc;
+	if (named.has_digest)
+		return err_set(e, ERR_PARSE, "docker-archive: names in it have a tag, never a digest");
+	memcpy(r->domain, named.domain, sizeof(r->domain));
+	memcpy(r->path, named.path, sizeof(r->path));
+	memcpy(r->tag, named.tag, sizeof(r->tag));
+	return 0;
+}
+
+/* Like containers/image: the first colon ends the path, which may hold none itself. */
+static int
+parse_local(enum transport transport, struct span text, struct image_ref *out, struct err *e)
+{
+	struct image_ref r = { .transport = transport };
 	size_t colon = find(text, ':');
-	struct span tag = tail(text, MIN(colon + 1, text.len));
+	struct span name = tail(text, MIN(colon + 1, text.len));
+	int rc = 0;
 
 	if (colon == 0)
-		return err_set(e, ERR_PARSE, "oci: no directory is named");
+		return err_set(e, ERR_PARSE, "the image name has no path");
 	if (!span_to_cstr(head(text, colon), r.dir, sizeof(r.dir)))
-		return err_set(e, ERR_PARSE, "oci: the directory is too long or holds a NUL");
-	if (tag.len > 0 && (!image_ref_tag_ok(tag) || !span_to_cstr(tag, r.tag, sizeof(r.tag))))
-		return err_set(e, ERR_PARSE, "oci:%s: \"%.*s\" is not a tag", r.dir,
-		    (int)MIN(tag.len, 150), (const char *)tag.p);
-	*out = r;
-	return 0;
+		return err_set(e, ERR_PARSE, "the path in the image name is too long or holds a NUL");
+	if (name.len > 0 && transport == TRANSPORT_DOCKER_ARCHIVE)
+		rc = name_in_docker_archive(name, &r, e);
+	else if (name.len > 0)
+		rc = name_in_layout(name, &r, e);
+	if (rc == 0)
+		*out = r;
+	return rc;
 }
 
 int
@@ -308,16 +385,26 @@ image_ref_parse(struct span text, struct image_ref *out, struct err *e)
 		return err_set(e, ERR_PARSE, "the image name is empty");
 	if (span_starts(text, "docker://"))
 		return image_ref_parse_docker(tail(text, strlen("docker://")), out, e);
-	if (span_starts(text, "oci:"))
-		return parse_oci(tail(text, strlen("oci:")), out, e);
 	rest = tail(text, colon);
+	for (size_t i = 0; i < ARRAY_LEN(local_transports) && rest.len > 0; i++)
+		if (span_eq_str(scheme, local_transports[i].name))
+			return parse_local(local_transports[i].transport, tail(rest, 1), out, e);
 	for (size_t i = 0; i < ARRAY_LEN(other_transports); i++)
 		if (rest.len > 0 && span_eq_str(scheme, other_transports[i]))
-			return err_set(e, ERR_UNSUPPORTED, "the transport %s: is not supported; "
-			    "there are docker:// and oci:", other_transports[i]);
+			return err_set(e, ERR_UNSUPPORTED, "the transport %s: is not supported; there are "
+			    "docker://, oci:, oci-archive: and docker-archive:", other_transports[i]);
 	if (span_starts(rest, "://"))
 		return parse_error(e, text, "no scheme but docker:// goes in front of a name");
 	return image_ref_parse_docker(text, out, e);
+}
+
+const char *
+image_ref_transport(enum transport t)
+{
+	for (size_t i = 0; i < ARRAY_LEN(local_transports); i++)
+		if (local_transports[i].transport == t)
+			return local_transports[i].name;
+	return "docker";
 }
 
 const char *
@@ -335,9 +422,14 @@ image_ref_wanted(const struct image_ref *r)
 void
 image_ref_format(const struct image_ref *r, char *out, size_t size)
 {
-	if (r->transport == TRANSPORT_OCI)
-		snprintf(out, size, "oci:%s%s%s", r->dir, r->tag[0] != '\0' ? ":" : "", r->tag);
-	else
+	const char *colon = r->tag[0] != '\0' ? ":" : "";
+
+	if (r->transport == TRANSPORT_DOCKER)
 		snprintf(out, size, "%s/%s%s%s", r->domain, r->path, r->has_digest ? "@" : ":",
 		    image_ref_wanted(r));
+	else if (r->domain[0] != '\0')
+		snprintf(out, size, "%s:%s:%s/%s:%s", image_ref_transport(r->transport), r->dir,
+		    r->domain, r->path, r->tag);
+	else
+		snprintf(out, size, "%s:%s%s%s", image_ref_transport(r->transport), r->dir, colon, r->tag);
 }

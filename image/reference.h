@@ -9,22 +9,28 @@
 #include "image/digest.h"
 #include "lib/limits.h"
 
-enum transport { TRANSPORT_DOCKER, TRANSPORT_OCI };
+enum transport {
+	TRANSPORT_DOCKER,		/* a registry */
+	TRANSPORT_OCI,			/* an image layout in a directory */
+	TRANSPORT_OCI_ARCHIVE,		/* the same as a tar file */
+	TRANSPORT_DOCKER_ARCHIVE,	/* what docker save writes */
+};
 
 struct image_ref {
 	enum transport	transport;
-	char		domain[256];	/* docker: host[:port]; "docker.io" for the default */
-	char		path[256];	/* docker: "library/busybox"; domain + "/" + path <= 255 */
-	char		tag[129];	/* "" when none; "latest" if there is no digest either */
+	char		domain[256];	/* host[:port]; "docker.io" for the default; docker-archive: may be "" */
+	char		path[256];	/* "library/busybox"; domain + "/" + path <= 255 */
+	char		tag[129];	/* "" when none; docker: "latest" if there is no digest either */
 	bool		has_digest;
 	struct digest	digest;
-	char		dir[4096];	/* oci: the directory; its tag (may be "") is in `tag` */
+	char		dir[4096];	/* all but docker: directory or file; the name in it (may be "") is in `tag` */
 };
 
 /*
- * "docker://NAME", "oci:DIR[:TAG]", or a bare NAME (as kata-agent sends it).
+ * "docker://NAME", "oci:DIR[:NAME]", "oci-archive:FILE[:NAME]", "docker-archive:FILE[:REF]", or a bare NAME
+ * (as kata-agent sends it). In place of the NAME or REF in a directory or file, "@N" is its image number N.
  * -ERR_PARSE with what is wrong; -ERR_UNSUPPORTED for other known transports;
- * -ERR_LIMIT for names longer than LIMIT_REFERENCE. DIR must not hold a colon: the
+ * -ERR_LIMIT for names longer than LIMIT_REFERENCE. DIR and FILE must not hold a colon: the
  * rest would be taken for a tag by others. The name "oci:x" is such a DIR; the image
  * called oci on docker.io is "docker://oci:x".
  */
@@ -32,6 +38,8 @@ int image_ref_parse(struct span, struct image_ref *out, struct err *) must_check
 /* Only the docker grammar, without transport. */
 int image_ref_parse_docker(struct span, struct image_ref *out, struct err *) must_check;
 
+/* Its name: "docker", "oci", … */
+const char *image_ref_transport(enum transport);
 /* The host to contact: docker.io is registry-1.docker.io, else the domain. */
 const char *image_ref_host(const struct image_ref *);
 /* What is asked for: the digest text if there is one, else the tag. */
@@ -46,6 +54,8 @@ void image_ref_format(const struct image_ref *, char *out, size_t size);
 bool image_ref_domain_ok(struct span);	/* host[:port] */
 bool image_ref_path_ok(struct span);	/* lower-case components joined by "/" */
 bool image_ref_tag_ok(struct span);
+/* "@N" of an image in a directory or file: true and the number. */
+bool image_ref_position(const char *tag, uint64_t *out);
 /* Is the part before the first "/" a domain ("." or ":" in it, or "localhost")? */
 bool image_ref_is_domain(struct span first);
 

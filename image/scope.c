@@ -117,7 +117,7 @@ docker_complaint(struct span s)
 }
 
 static const char *
-oci_complaint(struct span s)
+path_scope_complaint(struct span s)
 {
 	struct span part;
 
@@ -126,7 +126,7 @@ oci_complaint(struct span s)
 	if (s.len == 1)
 		return "is the root; write \"\" for all directories";
 	if (has(s, ':'))
-		return "has a colon; name the directory without a tag";
+		return "has a colon; name the path without a tag";
 	if (s.p[s.len - 1] == '/')
 		return "ends in /; leave it out";
 	s = (struct span){ s.p + 1, s.len - 1 };
@@ -141,5 +141,14 @@ policy_scope_complaint(enum transport transport, struct span scope)
 {
 	if (scope.len == 0)
 		return NULL;
-	return transport == TRANSPORT_OCI ? oci_complaint(scope) : docker_complaint(scope);
+	switch (transport) {
+	case TRANSPORT_DOCKER:
+		return docker_complaint(scope);
+	case TRANSPORT_OCI:
+	case TRANSPORT_OCI_ARCHIVE:
+		return path_scope_complaint(scope);
+	case TRANSPORT_DOCKER_ARCHIVE:
+		break;
+	}
+	return "matches nothing; \"\" is the only scope of docker-archive";
 }

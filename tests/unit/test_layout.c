@@ -40,7 +40,9 @@ main(void)
 	layout_blob_path(&d.digest, path, sizeof(path));
 	is_str(path, "blobs/sha256/" HEX, "where its blob lies");
 	works(find(INDEX(ENTRY("v1")), "", &d), "the only one, without a tag");
+	works(find(INDEX("7," ENTRY("v2")), "@1", &d), "by its place");
 	d.size = 42;
+	fails(find(INDEX(ENTRY("v1") "," ENTRY("v2")), "@2", &d), ERR_IMAGE_NOTFOUND, "a place behind the last");
 	fails(find(INDEX(ENTRY("v1") "," ENTRY("v2")), "", &d), ERR_IMAGE, "which of two?");
 	fails(find(INDEX(ENTRY("v1") "," ENTRY("v1")), "v1", &d), ERR_IMAGE, "a tag twice");
 	fails(find(INDEX(ENTRY("v1")), "v", &d), ERR_IMAGE_NOTFOUND, "a tag that is not there");

@@ -17,6 +17,8 @@
 #define NO	"[{\"type\":\"reject\"}]"
 #define DOCKER(scopes) "{\"default\":" NO ",\"transports\":{\"docker\":{" scopes "}}}"
 #define OCI(scopes) "{\"default\":" NO ",\"transports\":{\"oci\":{" scopes "}}}"
+#define ARCHIVES(oci, docker) "{\"default\":" NO ",\"transports\":{\"oci-archive\":{" oci "}," \
+	"\"docker-archive\":{" docker "}}}"
 #define DEFAULT(list) "{\"default\":" list "}"
 #define VECTORS	"tests/vectors/image/policy/"
 
@@ -160,6 +162,18 @@ test_scopes(void)
 		{ OCI("\"/srv\":" YES ",\"\":" NO), "oci:/srv/x/y", ERR_NONE, "oci: /srv" },
 		{ OCI("\"/srv/x\":" YES), "oci:/srv/xy", ERR_POLICY, "default" },
 		{ OCI("\"/srv/x\":" YES), "oci:/srv", ERR_POLICY, "default" },
+		/* as skopeo 1.9.3 decides */
+		{ ARCHIVES("\"/srv\":" YES, ""), "oci-archive:/srv/x.tar:v1", ERR_NONE, "oci-archive: /srv" },
+		{ ARCHIVES("\"/srv/x.tar\":" YES, ""), "oci-archive:/srv/x.tar", ERR_NONE,
+		  "oci-archive: /srv/x.tar" },
+		{ ARCHIVES("\"/srv\":" YES ",\"\":" NO, ""), "oci-archive:/x.tar", ERR_POLICY,
+		  "oci-archive: \"\"" },
+		{ ARCHIVES("\"/srv\":" YES, ""), "oci:/srv/x", ERR_POLICY, "default" },
+		{ OCI("\"/srv\":" YES), "oci-archive:/srv/x", ERR_POLICY, "default" },
+		{ ARCHIVES("", "\"\":" YES), "docker-archive:/srv/x.tar:a.test/x:v1", ERR_NONE,
+		  "docker-archive: \"\"" },
+		{ ARCHIVES("", "\"\":" NO), "docker-archive:/srv/x.tar", ERR_POLICY, "docker-archive: \"\"" },
+		{ DOCKER("\"a.test\":" YES), "docker-archive:/srv/x.tar:a.test/x:v1", ERR_POLICY, "default" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -183,11 +197,11 @@ test_oci_paths(void)
 {
 	static const char *const names[] = {
 		"oci:srv/x", "oci:/", "oci:/srv/", "oci:/srv//x", "oci:/srv/../x", "oci:/./srv",
-		"oci:.", "oci:..",
+		"oci:.", "oci:..", "oci-archive:x.tar", "docker-archive:x.tar", "docker-archive:/srv/../x.tar",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		fails(ask(span_str(OCI("\"\":" YES)), names[i], &e), ERR_POLICY, "%s: not clean",
+		fails(ask(span_str(DEFAULT(YES)), names[i], &e), ERR_POLICY, "%s: not clean",
 		    names[i]);
 }
 
@@ -232,6 +246,9 @@ test_bad_scopes(void)
 	};
 	char policy[1024];
 
+	fails(ask(span_str(ARCHIVES("\"/\":" YES, "")), "b.test/y", &e), ERR_POLICY_INVALID, "oci-archive scope /");
+	fails(ask(span_str(ARCHIVES("", "\"/srv\":" YES)), "b.test/y", &e), ERR_POLICY_INVALID,
+	    "docker-archive scope /srv");
 	for (size_t i = 0; i < ARRAY_LEN(docker); i++) {
 		snprintf(policy, sizeof(policy), DOCKER("\"%s\":" NO), docker[i].scope);
 		fails(ask(span_str(policy), "b.test/y", &e), ERR_POLICY_INVALID, "docker scope %s",

@@ -109,8 +109,7 @@ static void
 test_transports(void)
 {
 	static const char *const others[] = {
-		"docker-archive:/a.tar", "oci-archive:/a.tar", "dir:/a", "docker-daemon:x:y",
-		"containers-storage:x", "ostree:x@/y", "sif:x", "tarball:/x", "atomic:x/y",
+		"dir:/a", "docker-daemon:x:y", "containers-storage:x", "ostree:x@/y", "sif:x", "tarball:/x", "atomic:x/y",
 	};
 	struct image_ref r;
 	char name[64];
@@ -134,9 +133,75 @@ test_transports(void)
 	is_str(r.tag, "", "no tag");
 	fails(image_ref_parse(span_str("oci:"), &r, &e), ERR_PARSE, "oci without directory");
 	fails(image_ref_parse(span_str("oci::v1"), &r, &e), ERR_PARSE, "oci with a tag alone");
-	fails(image_ref_parse(span_str("oci:/a:b/c"), &r, &e), ERR_PARSE, "colon in the directory");
-	fails(image_ref_parse(span_str("oci:/a:b:c"), &r, &e), ERR_PARSE, "two colons");
+	works(image_ref_parse(span_str("oci:/a:b/c"), &r, &e), "the first colon ends the directory");
+	ok(strcmp(r.dir, "/a") == 0 && strcmp(r.tag, "b/c") == 0, "also where a slash comes after it");
 	fails(image_ref_parse(SPAN_LIT("oci:/a\0b"), &r, &e), ERR_PARSE, "NUL in the directory");
+}
+
+static void
+test_layout_names(void)
+{
+	static const char *const good[] = {
+		"v1", "_x", "docker.io/library/busybox:v1", "a--b", "a+b", "a@b", "@0", "@17", "1..2",
+	}, *const bad[] = {
+		"-a", "a//b", "/a", "a/", "a b", "@", "@x", "@-1", "@01", "@1001", "a:", "\xc3\xa4",
+	};
+	struct image_ref r;
+	char name[300];
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		snprintf(name, sizeof(name), "oci-archive:/a.tar:%s", good[i]);
+		works(image_ref_parse(span_str(name), &r, &e), "%s", name);
+		is_str(r.tag, good[i], "the name in it");
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		snprintf(name, sizeof(name), "oci-archive:/a.tar:%s", bad[i]);
+		fails(image_ref_parse(span_str(name), &r, &e), ERR_PARSE, "%s", name);
+	}
+	fails(image_ref_parse(SPAN_LIT("oci:/a:b/\0"), &r, &e), ERR_PARSE, "NUL in the name");
+	snprintf(name, sizeof(name), "oci:/a:%0129d", 0);
+	fails(image_ref_parse(span_str(name), &r, &e), ERR_PARSE, "a name of 129");
+	name[strlen(name) - 1] = '\0';
+	works(image_ref_parse(span_str(name), &r, &e), "a name of 128");
+}
+
+static void
+test_archives(void)
+{
+	static const struct {
+		const char *name, *domain, *path, *tag, *full;
+	} good[] = {
+		{ "docker-archive:/x.tar", "", "", "", "docker-archive:/x.tar" },
+		{ "docker-archive:/x.tar:", "", "", "", "docker-archive:/x.tar" },
+		{ "docker-archive:x.tar:busybox", "docker.io", "library/busybox", "latest",
+		  "docker-archive:x.tar:docker.io/library/busybox:latest" },
+		{ "docker-archive:/x.tar:a.test:5000/y:v1", "a.test:5000", "y", "v1",
+		  "docker-archive:/x.tar:a.test:5000/y:v1" },
+		{ "docker-archive:/x.tar:@2", "", "", "@2", "docker-archive:/x.tar:@2" },
+	};
+	static const char *const bad[] = {
+		"docker-archive:", "docker-archive::x", "docker-archive:/x.tar:UPPER", "docker-archive:/x.tar:@",
+		"docker-archive:/x.tar:a.test/x@sha256:"
+		    "9e1292e3b2d1e90e1a87920c1871a113e5239098084115e18b4a9f118436e6e1",
+	};
+	struct image_ref r;
+	char name[300];
+	uint64_t n = 7;
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		works(image_ref_parse(span_str(good[i].name), &r, &e), "%s", good[i].name);
+		ok(r.transport == TRANSPORT_DOCKER_ARCHIVE && strcmp(r.domain, good[i].domain) == 0 &&
+		    strcmp(r.path, good[i].path) == 0 && strcmp(r.tag, good[i].tag) == 0, "its parts");
+		image_ref_format(&r, name, sizeof(name));
+		is_str(name, good[i].full, "its full form");
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		fails(image_ref_parse(span_str(bad[i]), &r, &e), ERR_PARSE, "refused: %s", bad[i]);
+	ok(image_ref_position("@12", &n) && n == 12, "a position");
+	ok(!image_ref_position("12", &n) && !image_ref_position("", &n) && !image_ref_position("@1001", &n),
+	    "no positions");
+	is_str(image_ref_transport(TRANSPORT_DOCKER), "docker", "a transport's name");
+	is_str(image_ref_transport(TRANSPORT_OCI_ARCHIVE), "oci-archive", "another's");
 }
 
 static void
@@ -231,6 +296,8 @@ main(void)
 	test_good();
 	test_bad();
 	test_transports();
+	test_layout_names();
+	test_archives();
 	test_host();
 	test_limits();
 	test_mutants();
