@@ -1,18 +1,47 @@
 #!/usr/bin/env python3
-"""measure.py time|memory COMMAND...: what a command costs
+"""measure.py time|look COMMAND...: what a command and all processes it starts cost, as one line of JSON
 
-  time     prints "WALL CPU": seconds passed, and user + system of all its processes
-  memory   prints the highest sum of proportional set sizes of all its processes, KiB, sampled every
-           10 ms; "-" where that may not be read. A run of its own, since looking costs time too.
+  time   wall and cpu (user + system), seconds
+  look   memory: the highest sum of proportional set sizes, KiB, sampled every 5 ms (null where that may not
+         be read); written: bytes that went to a disk. A run of its own, since looking costs time.
 
-Ends with the command's status; its output goes to stderr.
+Ends with the command's status; the command's output goes to stderr.
 """
 
+import ctypes
+import json
 import os
 import resource
 import subprocess
 import sys
 import time
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def reap():
+    """Waits for every process that is left below us, so that all are counted."""
+    try:
+        while True:
+            os.wait()
+    except ChildProcessError:
+        pass
+
+
+def used(before=None):
+    """What ended processes have used (since then): a wrapper may have had some before us."""
+    now = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu, blocks = now.ru_utime + now.ru_stime, now.ru_oublock
+    return (cpu, blocks) if before is None else (cpu - before[0], blocks - before[1])
+
+
+def clock(command):
+    before, start = used(), time.monotonic()
+    child = subprocess.Popen(command, stdout=sys.stderr)
+    _, how = os.waitpid(child.pid, 0)
+    wall = time.monotonic() - start
+    reap()
+    return os.waitstatus_to_exitcode(how), {"wall": wall, "cpu": used(before)[0]}
 
 
 def parents():
@@ -28,12 +57,13 @@ def parents():
 
 
 def family(root):
+    """All processes below root; root itself is not one of them."""
     table, found, grown = parents(), {root}, True
     while grown:
         more = {p for p, parent in table.items() if parent in found} - found
         found |= more
         grown = bool(more)
-    return found
+    return found - {root}
 
 
 def pss(pid):
@@ -49,26 +79,29 @@ def pss(pid):
     return 0
 
 
-def memory(command):
+def look(command):
+    before = used()
     child = subprocess.Popen(command, stdout=sys.stderr)
     highest, forbidden = 0, False
-    while child.poll() is None:
-        sizes = [pss(p) for p in family(child.pid)]
+    while True:
+        pid, how = os.waitpid(child.pid, os.WNOHANG)
+        if pid != 0:
+            break
+        sizes = [pss(p) for p in family(os.getpid())]
         forbidden = forbidden or None in sizes
         highest = max(highest, sum(s or 0 for s in sizes))
-        time.sleep(0.01)
-    print("-" if forbidden else highest)
-    return child.returncode
+        time.sleep(0.005)
+    reap()
+    return os.waitstatus_to_exitcode(how), {"memory": None if forbidden else highest,
+                                            "written": used(before)[1] * 512}
 
 
-def clock(command):
-    start = time.monotonic()
-    status = subprocess.call(command, stdout=sys.stderr)
-    wall = time.monotonic() - start
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print("%.3f %.3f" % (wall, usage.ru_utime + usage.ru_stime))
-    return status
+def main():
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    status, said = {"time": clock, "look": look}[sys.argv[1]](sys.argv[2:])
+    print(json.dumps(said))
+    return status if status >= 0 else 128 - status
 
 
 if __name__ == "__main__":
-    sys.exit({"time": clock, "memory": memory}[sys.argv[1]](sys.argv[2:]))
+    sys.exit(main())
