@@ -14,12 +14,14 @@
 #include "agent/staging.h"
 #include "image/manifest.h"
 #include "image/reference.h"
+#include "image/zstd.h"
 #include "lib/sys.h"
 
 #define POLICY_DEFAULT	"/etc/cacao/policy.json"
 
 static struct {
-	const char		*policy, *decryption_key, *kbc_params, *work_dir, *platform, *device_nodes;
+	const char		*policy, *decryption_key, *kbc_params, *work_dir, *platform, *device_nodes,
+				*window_log;
 	bool			 mixed, ctr;
 	struct net_options	 net;
 } opt = { .net = NET_OPTIONS };
@@ -32,6 +34,7 @@ static const struct option_def options[] = {
 	{ "work-dir", "DIR", "where layers are unpacked (default: beside BUNDLE)", &opt.work_dir, NULL },
 	{ "platform", "OS/ARCH[/VARIANT]", "default: this machine's", &opt.platform, NULL },
 	{ "device-nodes", "WHAT", "create (default as root), refuse or skip", &opt.device_nodes, NULL },
+	{ "zstd-window-log", "N", "memory for zstd: 2^N bytes, 10 to 27 (default 23: 8 MiB)", &opt.window_log, NULL },
 	{ "allow-ctr-wrapped-keys", NULL, "accept layer keys wrapped with A256CTR (old images)", NULL, &opt.ctr },
 	{ "allow-mixed-layers", NULL, "accept plain layers among encrypted ones", NULL, &opt.mixed },
 	{ NULL, NULL, NULL, NULL, NULL },
@@ -54,6 +57,7 @@ struct job {
 	struct image_ref	 ref;
 	struct platform		 platform;
 	enum device_nodes	 devices;
+	unsigned		 window_log;	/* of zstd */
 	struct progress		 progress;
 	int			 net, key, pull;	/* control sockets */
 	char			 digest[160];		/* the result */
@@ -104,7 +108,8 @@ check_options(struct job *j, const char *image, struct err *e)
 			return err_set(e, ERR_USAGE, "--decryption-key and --aa-kbc-params say the same: give one");
 		opt.kbc_params = opt.decryption_key + strlen(provider);
 	}
-	return device_nodes_parse(opt.device_nodes, &j->devices, e);
+	rc = device_nodes_parse(opt.device_nodes, &j->devices, e);
+	return rc < 0 ? rc : window_log_parse(opt.window_log, &j->window_log, e);
 }
 
 static int
@@ -134,6 +139,8 @@ set_up_pull(struct job *j, struct err *e)
 		rc = msg_put_u8(&m, j->m.root_mode, e);
 	if (rc == 0)
 		rc = msg_put_u8(&m, (uint8_t)j->devices, e);
+	if (rc == 0)
+		rc = msg_put_u8(&m, (uint8_t)j->window_log, e);
 	return rc < 0 ? rc : msg_send(j->pull, &m, -1, e);
 }
 

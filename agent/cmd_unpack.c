@@ -11,20 +11,22 @@
 #include "agent/monitor.h"
 #include "agent/staging.h"
 #include "image/manifest.h"
+#include "image/zstd.h"
 
 static struct {
-	const char	*rootfs, *work_dir, *device_nodes;
+	const char	*rootfs, *work_dir, *device_nodes, *window_log;
 } opt;
 
 static const struct option_def options[] = {
 	{ "rootfs", "DIR", "the root to make; must not exist or be empty", &opt.rootfs, NULL },
 	{ "work-dir", "DIR", "where it is made before it gets its name (default: beside DIR)", &opt.work_dir, NULL },
 	{ "device-nodes", "WHAT", "create (default as root), refuse or skip", &opt.device_nodes, NULL },
+	{ "zstd-window-log", "N", "memory for zstd: 2^N bytes, 10 to 27 (default 23: 8 MiB)", &opt.window_log, NULL },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 
 static const char more[] =
-    "FILEs are layers as they lie in an image layout, plain tar or gzip, the lowest first; \"-\" is\n"
+    "FILEs are layers as they lie in an image layout, plain tar, gzip or zstd, the lowest first; \"-\" is\n"
     "standard input. Whiteouts are obeyed. The diff_id of each layer is printed.\n\n"
     "Examples:\n"
     "  aa-cli unpack --rootfs root base.tar.gz app.tar.gz\n"
@@ -58,8 +60,14 @@ take_result(const char *file, const struct msg *m, struct err *e)
 	return 0;
 }
 
+/* What the options say of every layer. */
+struct how {
+	enum device_nodes	devices;
+	unsigned		window_log;
+};
+
 static int
-send_job(int control, bool first, bool owners, enum device_nodes devices, struct err *e)
+send_job(int control, bool first, bool owners, const struct how *how, struct err *e)
 {
 	automsg m;
 	int rc;
@@ -73,13 +81,15 @@ send_job(int control, bool first, bool owners, enum device_nodes devices, struct
 	if (rc == 0)
 		rc = msg_put_u8(&m, owners, e);
 	if (rc == 0)
-		rc = msg_put_u8(&m, (uint8_t)devices, e);
+		rc = msg_put_u8(&m, (uint8_t)how->devices, e);
+	if (rc == 0)
+		rc = msg_put_u8(&m, (uint8_t)how->window_log, e);
 	return rc < 0 ? rc : msg_send(control, &m, -1, e);
 }
 
 static int
 unpack_file(struct monitor *m, const struct staging *s, const char *file, bool first,
-    enum device_nodes devices, struct err *e)
+    const struct how *how, struct err *e)
 {
 	static const struct msg_rule rules[] = {
 		{ .type = M_UNPACK_DONE, .max_len = KIB(1) }, { 0 },
@@ -94,7 +104,7 @@ unpack_file(struct monitor *m, const struct staging *s, const char *file, bool f
 		return err_sys(e, "%s", file);
 	rc = monitor_start(m, ROLE_UNPACK, (int[]){ in, s->rootfs }, 2, &ours, e);
 	if (rc == 0)
-		rc = send_job(ours, first, m->root_mode, devices, e);
+		rc = send_job(ours, first, m->root_mode, how, e);
 	if (rc == 0)
 		rc = monitor_await(m, ours, rules, &answer, e);
 	if (rc == 0)
@@ -105,14 +115,16 @@ unpack_file(struct monitor *m, const struct staging *s, const char *file, bool f
 static int
 run(const char **operands, size_t n, struct err *e)
 {
-	enum device_nodes devices;
+	struct how how;
 	struct monitor m;
 	struct staging s;
 	int rc;
 
 	if (opt.rootfs == NULL)
 		return err_set(e, ERR_USAGE, "wants --rootfs DIR");
-	rc = device_nodes_parse(opt.device_nodes, &devices, e);
+	rc = device_nodes_parse(opt.device_nodes, &how.devices, e);
+	if (rc == 0)
+		rc = window_log_parse(opt.window_log, &how.window_log, e);
 	if (rc < 0)
 		return rc;
 	rc = monitor_open(&m, e);
@@ -123,7 +135,7 @@ run(const char **operands, size_t n, struct err *e)
 		return rc;
 	}
 	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = unpack_file(&m, &s, operands[i], i == 0, devices, e);
+		rc = unpack_file(&m, &s, operands[i], i == 0, &how, e);
 	monitor_close(&m);
 	if (rc == 0)
 		rc = staging_commit(&s, "rootfs", e);

@@ -26,6 +26,7 @@ struct puller {
 	struct source		source;
 	bool			owners;
 	enum device_nodes	devices;
+	uint8_t			window_log;	/* of zstd */
 };
 
 static int
@@ -168,6 +169,8 @@ send_unpack_job(const struct puller *p, int unpack, const struct layer_plan *pla
 		rc = msg_put_u8(&m, p->owners, e);
 	if (rc == 0)
 		rc = msg_put_u8(&m, (uint8_t)p->devices, e);
+	if (rc == 0)
+		rc = msg_put_u8(&m, p->window_log, e);
 	return rc < 0 ? rc : msg_send(unpack, &m, GRACE_MS, e);
 }
 
@@ -375,6 +378,7 @@ take_setup(struct puller *p, const struct msg *m, struct err *e)
 	p->request.allow_mixed = msg_get_u8(&r) != 0;
 	p->owners = msg_get_u8(&r) != 0;
 	devices = msg_get_u8(&r);
+	p->window_log = msg_get_u8(&r);
 	if (!msg_get_end(&r) || devices > DEVICES_SKIP)
 		return err_set(e, ERR_PROTO, "set-up");
 	p->devices = (enum device_nodes)devices;

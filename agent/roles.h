@@ -99,7 +99,8 @@ enum {
 	M_CRYPT_JOB,	/* → crypt: u8 encrypted, str digest, u64 size, bytes hmac; fd: the blob */
 	M_CRYPT_MAKE,	/* → crypt: str digest, u64 size; fd: the blob: encrypt it to CRYPT_FD_OUT */
 	M_CRYPT_DONE,	/* crypt →: err?, str digest, u64 size, bytes hmac (the last three: M_CRYPT_MAKE) */
-	M_UNPACK_JOB,	/* → unpack: u8 compression, str diff_id, u8 first layer, u8 owners, u8 devices */
+	M_UNPACK_JOB,	/* → unpack: u8 compression, str diff_id, u8 first layer, u8 owners, u8 devices,
+			 * u8 zstd window (log) */
 	M_UNPACK_DONE,	/* unpack →: err?, str diff_id, u64 unpacked, u64 entries, u64 skipped devices,
 			 * u64 skipped xattrs, u8 sniffed */
 };

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "image/unpack.h"
+#include "image/zstd.h"
 
 #define CAP(c)	(1ULL << (c))
 
@@ -32,7 +33,7 @@ receive_job(struct unpack_job *j, struct digest *diff_id, uint32_t *id, struct e
 	};
 	char text[sizeof(diff_id->text)];
 	struct msg_reader r;
-	uint8_t compression, devices;
+	uint8_t compression, devices, window;
 	automsg m;
 	int rc = msg_recv(FD_CONTROL, rules, -1, &m, e);
 
@@ -45,10 +46,13 @@ receive_job(struct unpack_job *j, struct digest *diff_id, uint32_t *id, struct e
 	j->tree.first_layer = msg_get_u8(&r) != 0;
 	j->tree.owners = msg_get_u8(&r) != 0;
 	devices = msg_get_u8(&r);
-	if (!msg_get_end(&r) || compression > COMPRESSION_ZSTD || devices > DEVICES_SKIP)
+	window = msg_get_u8(&r);
+	if (!msg_get_end(&r) || compression > COMPRESSION_ZSTD || devices > DEVICES_SKIP ||
+	    window < WINDOW_LOG_MIN || window > WINDOW_LOG_MAX)
 		return err_set(e, ERR_PROTO, "job that cannot be read");
 	j->compression = (enum compression)compression;
 	j->tree.devices = (enum device_nodes)devices;
+	j->max_window_log = window;
 	if (text[0] == '\0')
 		return 0;
 	j->diff_id = diff_id;

@@ -159,6 +159,9 @@ pull_layers(const struct pull_request *req, const struct image_env *env,
 		int rc;
 
 		rc = env->layer(env->arg, &req->ref, &plan, e);
+		if (rc == -ERR_IMAGE_NOTFOUND && m->layers[i].foreign)
+			err_wrap(e, "nondistributable, and its urls are not followed: "
+			    "they would choose what this machine connects to");
 		if (rc < 0)
 			return err_wrap(e, "layer %zu of %zu (%.19s…)", i + 1,
 			    m->nlayers, m->layers[i].desc.digest.text);

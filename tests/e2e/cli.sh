@@ -45,7 +45,7 @@ for verb in $verbs; do
 done
 run "$aa" pull --help
 for option in policy tls-verify ca-file authfile decryption-key aa-kbc-params work-dir platform \
-	allow-mixed-layers device-nodes; do
+	allow-mixed-layers device-nodes zstd-window-log; do
 	check "pull --help names --$option" grep -q -- "--$option" "$work/out"
 done
 check "no line of it is longer than 110 columns" sh -c "! grep -E '.{111}' '$work/out'"
@@ -72,6 +72,8 @@ usage_error "an option without its value" pull docker://h/i:t b --policy
 usage_error "an empty value" pull --policy= docker://h/i:t b
 usage_error "a flag that is neither true nor false" pull --tls-verify=maybe docker://h/i:t b
 usage_error "unknown device rule" pull --device-nodes=perhaps docker://h/i:t b
+usage_error "a zstd window of 2 GiB" pull --zstd-window-log=31 docker://h/i:t b
+usage_error "a zstd window that is no number" unpack --zstd-window-log=big --rootfs "$work/r" "$work/layer.tar"
 usage_error "unpack without files" unpack --rootfs "$work/r"
 usage_error "unpack without a root" unpack "$work/layer.tar"
 usage_error "get-resource without a name" get-resource --aa-kbc-params offline_fs_kbc::null

@@ -126,6 +126,8 @@ static const struct image_env env = {
 
 #define LAYER_HEX "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define PLAIN	"{\"mediaType\":\"" OCI "layer.v1.tar\",\"digest\":\"sha256:" LAYER_HEX "\",\"size\":0}"
+#define FOREIGN	"{\"mediaType\":\"" OCI "layer.nondistributable.v1.tar\",\"digest\":\"sha256:" LAYER_HEX "\"," \
+	"\"size\":0,\"urls\":[\"http://elsewhere.test/layer\"]}"
 
 /* pubopts with a MAC of 32 zero bytes, and a wrapped key "QUJD". */
 static const char *
@@ -230,6 +232,18 @@ test_order(void)
 	fails(pull("h.test/a:v1", ACCEPT, false), ERR_MAC, "a layer fails");
 	ok(strstr(reg.order, "bundle") == NULL, "and there is no bundle");
 	ok(strstr(e.msg, "layer 1 of 1 (sha256:e3b0c44298f") == e.msg, "the message says which: %s", e.msg);
+	reg.layer_fails = ERR_IMAGE_NOTFOUND;
+	fails(pull("h.test/a:v1", ACCEPT, false), ERR_IMAGE_NOTFOUND, "a layer that is not there");
+	ok(strstr(e.msg, "urls") == NULL, "and has no urls: %s", e.msg);
+	tag(put_image(FOREIGN, 1, "amd64"));
+	fails(pull("h.test/a:v1", ACCEPT, false), ERR_IMAGE_NOTFOUND, "a nondistributable one");
+	ok(strstr(e.msg, "urls are not followed") != NULL, "says why its urls are of no use: %s", e.msg);
+	reg.layer_fails = ERR_NET;
+	fails(pull("h.test/a:v1", ACCEPT, false), ERR_NET, "a nondistributable one, without network");
+	ok(strstr(e.msg, "urls") == NULL, "is an ordinary failure: %s", e.msg);
+	reg.layer_fails = ERR_NONE;
+	works(pull("h.test/a:v1", ACCEPT, false), "a nondistributable one that the registry has");
+	is_str(reg.order, "manifest config layer0/1 bundle ", "is one like the others");
 }
 
 static void
