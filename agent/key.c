@@ -5,17 +5,13 @@
  */
 #include "lib/base.h"
 
-#include "agent/roles.h"
+#include "agent/keyring.h"
 
 #include <fcntl.h>
 #include <poll.h>
 
-#include "image/ocicrypt.h"
-#include "kbc/kbc.h"
 #include "keyprovider/packet.h"
-#include "lib/codec.h"
 #include "lib/crypto.h"
-#include "lib/fs.h"
 #include "lib/secret.h"
 #include "lib/sys.h"
 
@@ -24,14 +20,8 @@ struct layer_key {
 	struct ocicrypt_private	private;
 };
 
-struct keyring {
-	char			 params_text[600];
-	struct kbc_params	 params;
-	struct kbc_env		 env;
-	struct kbc		 kbc;
-	bool			 open;
-	bool			 allow_ctr;	/* layer keys wrapped without authentication */
-	int			 files[ROLE_MAX_FILES];
+struct keeper {
+	struct keyring		 ring;
 	struct layer_key	*keys;		/* LIMIT_LAYERS in secret memory */
 };
 
@@ -41,91 +31,6 @@ static int
 prepare(maybe_unused struct sandbox_path paths[ROLE_MAX_PATHS], struct err *e)
 {
 	return crypto_init(e);
-}
-
-static int
-read_file(void *arg, size_t n, struct buf *out, struct err *e)
-{
-	struct keyring *k = arg;
-
-	if (n >= ROLE_MAX_FILES || k->files[n] < 0)
-		return err_set(e, ERR_NOTFOUND, "no such file");
-	return fs_read_fd(k->files[n], "broker file", out, e);
-}
-
-/* The broker is opened at the first request, so that its fault is that request's answer. */
-static int
-need_kbc(struct keyring *k, struct err *e)
-{
-	int rc;
-
-	if (k->open)
-		return 0;
-	if (k->params_text[0] == '\0')
-		return err_set(e, ERR_CONFIG, "no key broker is configured (--aa-kbc-params NAME::URI)");
-	rc = kbc_params_parse(span_str(k->params_text), &k->params, e);
-	if (rc == 0)
-		rc = kbc_open(&k->params, &k->env, &k->kbc, e);
-	k->open = rc == 0;
-	return rc < 0 ? err_wrap(e, "%s", k->params.name) : 0;
-}
-
-/* One annotation value: packet → key encryption key → private options. */
-static int
-unwrap_one(struct keyring *k, struct span base64, struct ocicrypt_private *out, struct err *e)
-{
-	autobuf text = BUF(LIMIT_PACKET);
-	autobuf kek = BUF_SECRET(64);
-	autobuf plain = BUF_SECRET(KIB(8));
-	struct packet p;
-	int rc;
-
-	rc = base64_decode(base64, &text, e);
-	if (rc < 0)
-		return err_wrap(e, "annotation");
-	rc = packet_parse(buf_span(&text), &p, e);
-	if (rc < 0)
-		return err_wrap(e, "annotation packet");
-	if (p.wrap_type == WRAP_A256CTR && !k->allow_ctr) {
-		packet_fini(&p);
-		return err_set(e, ERR_DECRYPT, "the key is wrapped with A256CTR, which anybody can "
-		    "alter unseen; --allow-ctr-wrapped-keys accepts it");
-	}
-	if (p.legacy_kid)
-		log_info("key id of an old form taken as kbs:///%s", p.kid.path);
-	rc = kbc_get_key(&k->kbc, &p.kid, &kek, e);
-	if (rc == 0)
-		rc = packet_unwrap(&p, buf_span(&kek), &plain, e);
-	if (rc == 0)
-		rc = ocicrypt_private_parse(buf_span(&plain), out, e);
-	if (rc < 0)
-		err_wrap(e, "kbs:///%s", p.kid.path);
-	packet_fini(&p);
-	return rc;
-}
-
-/* Several recipients: the first that opens counts; if none does, the first one's fault is told. */
-static int
-unwrap(struct keyring *k, uint32_t layer, struct span annotations, struct err *e)
-{
-	struct span one;
-	struct err first = { 0 };
-
-	if (layer >= LIMIT_LAYERS)
-		return err_set(e, ERR_PROTO, "layer %u", layer);
-	while (span_split(&annotations, ',', &one)) {
-		struct err here = { 0 };
-
-		if (unwrap_one(k, one, &k->keys[layer].private, &here) == 0) {
-			k->keys[layer].used = true;
-			return 0;
-		}
-		if (first.code == ERR_NONE)
-			first = here;
-	}
-	*e = first;
-	return first.code == ERR_NONE ?
-	    err_set(e, ERR_IMAGE, "no wrapped key") : -(int)first.code;
 }
 
 /*
@@ -164,30 +69,33 @@ send_fingerprint(uint32_t id, const uint8_t print[32], struct err *e)
 }
 
 static int
-answer_unwrap(struct keyring *k, const struct msg *m, struct err *e)
+answer_unwrap(struct keeper *k, const struct msg *m, struct err *e)
 {
 	struct msg_reader r = msg_reader(m);
-	struct err failed = { 0 };
 	uint32_t layer = msg_get_u32(&r);
-	struct span annotations = msg_get_bytes(&r, LIMIT_ANNOTATION);
+	struct span wrapped[SCHEME_COUNT];
+	struct err failed = { 0 };
+	struct layer_key *key;
 	uint8_t print[32];
 	int rc;
 
-	if (!msg_get_end(&r))
+	for (int i = 0; i < SCHEME_COUNT; i++)
+		wrapped[i] = msg_get_bytes(&r, LIMIT_ANNOTATION);
+	if (!msg_get_end(&r) || layer >= LIMIT_LAYERS)
 		return err_set(e, ERR_PROTO, "request that cannot be read");
-	rc = need_kbc(k, &failed);
+	key = &k->keys[layer];
+	rc = keyring_unwrap(&k->ring, wrapped, &key->private, &failed);
 	if (rc == 0)
-		rc = unwrap(k, layer, annotations, &failed);
-	if (rc == 0)
-		rc = fingerprint(&k->keys[layer].private, print, &failed);
+		rc = fingerprint(&key->private, print, &failed);
 	if (rc < 0)
 		return role_answer(KEY_FD_PULL, M_UNWRAP_DONE, m->id, &failed, e);
+	key->used = true;
 	return send_fingerprint(m->id, print, e);
 }
 
 /* Sends the waiting key of a layer to its crypt process and forgets it. */
 static int
-link_crypt(struct keyring *k, const struct msg *m, struct err *e)
+link_crypt(struct keeper *k, const struct msg *m, struct err *e)
 {
 	struct msg_reader r = msg_reader(m);
 	uint32_t layer = msg_get_u32(&r);
@@ -212,7 +120,7 @@ link_crypt(struct keyring *k, const struct msg *m, struct err *e)
 }
 
 static int
-write_resource(struct keyring *k, const char *text, int fd, struct err *e)
+write_resource(struct keeper *k, const char *text, int fd, struct err *e)
 {
 	autobuf secret = BUF_SECRET(LIMIT_RESOURCE);
 	struct kbs_uri uri;
@@ -220,16 +128,16 @@ write_resource(struct keyring *k, const char *text, int fd, struct err *e)
 
 	rc = kbs_uri_parse(span_str(text), &uri, e);
 	if (rc == 0)
-		rc = need_kbc(k, e);
+		rc = keyring_need_broker(&k->ring, e);
 	if (rc == 0)
-		rc = kbc_get_resource(&k->kbc, &uri, &secret, e);
+		rc = kbc_get_resource(&k->ring.kbc, &uri, &secret, e);
 	if (rc == 0 && sys_write_all(fd, secret.data, secret.len) < 0)
 		rc = err_sys(e, "output");
 	return rc;
 }
 
 static int
-answer_resource(struct keyring *k, const struct msg *m, struct err *e)
+answer_resource(struct keeper *k, const struct msg *m, struct err *e)
 {
 	struct msg_reader r = msg_reader(m);
 	struct err failed = { 0 };
@@ -245,7 +153,7 @@ answer_resource(struct keyring *k, const struct msg *m, struct err *e)
 
 /* Makes a layer key, keeps it for M_KEY_LINK, gives the packet that holds it wrapped. */
 static int
-make_key(struct keyring *k, uint32_t layer, const char *kid, const char *digest,
+make_key(struct keeper *k, uint32_t layer, const char *kid, const char *digest,
     struct buf *packet, struct err *e)
 {
 	autobuf kek = BUF_SECRET(64);
@@ -259,9 +167,9 @@ make_key(struct keyring *k, uint32_t layer, const char *kid, const char *digest,
 	key = &k->keys[layer];
 	rc = kbs_uri_parse(span_str(kid), &uri, e);
 	if (rc == 0)
-		rc = need_kbc(k, e);
+		rc = keyring_need_broker(&k->ring, e);
 	if (rc == 0)
-		rc = kbc_get_key(&k->kbc, &uri, &kek, e);
+		rc = kbc_get_key(&k->ring.kbc, &uri, &kek, e);
 	if (rc == 0)
 		rc = crypto_random(&key->private, sizeof(key->private), e);
 	if (rc == 0)
@@ -273,7 +181,7 @@ make_key(struct keyring *k, uint32_t layer, const char *kid, const char *digest,
 }
 
 static int
-answer_wrap(struct keyring *k, const struct msg *m, struct err *e)
+answer_wrap(struct keeper *k, const struct msg *m, struct err *e)
 {
 	autobuf packet = BUF(LIMIT_PACKET);
 	struct msg_reader r = msg_reader(m);
@@ -297,30 +205,30 @@ answer_wrap(struct keyring *k, const struct msg *m, struct err *e)
 }
 
 static int
-set_up(struct keyring *k, const struct msg *m, struct err *e)
+set_up(struct keeper *k, const struct msg *m, struct err *e)
 {
 	struct msg_reader r = msg_reader(m);
 
-	msg_get_str(&r, k->params_text, sizeof(k->params_text));
-	k->allow_ctr = msg_get_u8(&r) != 0;
+	msg_get_str(&r, k->ring.params_text, sizeof(k->ring.params_text));
+	k->ring.allow_ctr = msg_get_u8(&r) != 0;
 	return msg_get_end(&r) ? 0 : err_set(e, ERR_PROTO, "set-up");
 }
 
 static int
-take_file(struct keyring *k, struct msg *m, struct err *e)
+take_file(struct keeper *k, struct msg *m, struct err *e)
 {
 	struct msg_reader r = msg_reader(m);
 	uint8_t n = msg_get_u8(&r);
 
-	if (!msg_get_end(&r) || n >= ROLE_MAX_FILES || k->files[n] >= 0)
+	if (!msg_get_end(&r) || n >= ROLE_MAX_FILES || k->ring.files[n] >= 0)
 		return err_set(e, ERR_PROTO, "set-up file");
-	k->files[n] = fd_steal(&m->fds[0]);
+	k->ring.files[n] = fd_steal(&m->fds[0]);
 	return 0;
 }
 
 /* One message of the monitor: 1 go on, 0 it is gone. */
 static int
-from_monitor(struct keyring *k, struct err *e)
+from_monitor(struct keeper *k, struct err *e)
 {
 	static const struct msg_rule rules[] = {
 		{ .type = M_FILE, .max_len = 1, .fds = 1 },
@@ -356,10 +264,10 @@ from_monitor(struct keyring *k, struct err *e)
 }
 
 static int
-from_pull(struct keyring *k, struct err *e)
+from_pull(struct keeper *k, struct err *e)
 {
 	static const struct msg_rule rules[] = {
-		{ .type = M_UNWRAP, .max_len = LIMIT_ANNOTATION + 8 },
+		{ .type = M_UNWRAP, .max_len = LIMIT_ANNOTATION + 4 + 4 * SCHEME_COUNT },
 		{ 0 },
 	};
 	automsg m;
@@ -372,7 +280,7 @@ from_pull(struct keyring *k, struct err *e)
 }
 
 static int
-serve_until_gone(struct keyring *k, struct err *e)
+serve_until_gone(struct keeper *k, struct err *e)
 {
 	struct pollfd p[2] = {
 		{ .fd = FD_CONTROL, .events = POLLIN },
@@ -401,18 +309,15 @@ serve_until_gone(struct keyring *k, struct err *e)
 static int
 serve(struct err *e)
 {
-	struct keyring k = { .env = { .file = read_file } };
+	struct keeper k;
 	int rc;
 
-	k.env.arg = &k;
-	for (size_t i = 0; i < ROLE_MAX_FILES; i++)
-		k.files[i] = -1;
+	keyring_init(&k.ring);
 	k.keys = secret_alloc(KEYS_SIZE);
 	if (k.keys == NULL)
 		return err_set(e, ERR_NOMEM, "key table");
 	rc = serve_until_gone(&k, e);
-	if (k.open)
-		kbc_close(&k.kbc);
+	keyring_fini(&k.ring);
 	secret_free(k.keys, KEYS_SIZE);
 	return rc;
 }

@@ -12,7 +12,6 @@
 
 #include "agent/source.h"
 #include "image/bundle.h"
-#include "image/ocicrypt.h"
 #include "image/tree.h"
 #include "lib/fs.h"
 #include "lib/sys.h"
@@ -61,8 +60,8 @@ env_blob(void *arg, const struct image_ref *ref, const struct digest *d,
 }
 
 static int
-env_unwrap(maybe_unused void *arg, size_t number, struct span annotations, uint8_t fingerprint[32],
-    struct err *e)
+env_unwrap(maybe_unused void *arg, size_t number, const struct ocicrypt_wrapped *w,
+    uint8_t fingerprint[32], struct err *e)
 {
 	static const struct msg_rule rules[] = {
 		{ .type = M_UNWRAP_DONE, .max_len = KIB(1) },
@@ -76,8 +75,8 @@ env_unwrap(maybe_unused void *arg, size_t number, struct span annotations, uint8
 	msg_init(&answer, 0, 0);
 	msg_init(&ask, M_UNWRAP, (uint32_t)number);
 	rc = msg_put_u32(&ask, (uint32_t)number, e);
-	if (rc == 0)
-		rc = msg_put_bytes(&ask, annotations, e);
+	for (int i = 0; i < SCHEME_COUNT && rc == 0; i++)
+		rc = msg_put_bytes(&ask, buf_span(&w->value[i]), e);
 	if (rc == 0)
 		rc = msg_send(PULL_FD_KEY, &ask, KEY_MS, e);
 	if (rc == 0)

@@ -93,7 +93,8 @@ enum {
 	M_GET_HEAD,	/* net → pull: str content type, str docker content digest */
 	M_GET_PROGRESS,	/* net → pull: u64 bytes so far */
 	M_GET_DONE,	/* net → pull: err? */
-	M_UNWRAP,	/* pull → key: u32 layer, bytes annotation values; the key waits there for M_KEY_LINK */
+	M_UNWRAP,	/* pull → key: u32 layer, bytes wrapped keys by each ocicrypt_scheme; the key waits there for
+			 * M_KEY_LINK */
 	M_UNWRAP_DONE,	/* key → pull: err?, bytes fingerprint (32: of key and nonce) */
 	M_LAYER_KEY,	/* key → crypt: bytes key, bytes nonce */
 	M_CRYPT_JOB,	/* → crypt: u8 encrypted, str digest, u64 size, bytes hmac; fd: the blob */

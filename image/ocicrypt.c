@@ -138,6 +138,18 @@ ocicrypt_private_format(const struct ocicrypt_private *options, const char *dige
 	    buf_str(&key), digest, buf_str(&nonce));
 }
 
+static const char *const scheme_names[SCHEME_COUNT] = {
+	[SCHEME_PROVIDER] = "key provider",
+	[SCHEME_JWE]	  = "jwe",
+	[SCHEME_PKCS7]	  = "pkcs7",
+};
+
+const char *
+ocicrypt_scheme_name(enum ocicrypt_scheme scheme)
+{
+	return scheme_names[scheme];
+}
+
 /* The first annotation of any key provider. */
 static struct json_val
 first_provider(struct json_val annotations)
@@ -155,7 +167,7 @@ first_provider(struct json_val annotations)
 	return (struct json_val){ NULL, 0 };
 }
 
-/* No key provider has wrapped the key: names those who have. */
+/* Nothing here can unwrap the key: names what has wrapped it. */
 static int
 refuse_schemes(struct json_val annotations, struct err *e)
 {
@@ -175,31 +187,68 @@ refuse_schemes(struct json_val annotations, struct err *e)
 	}
 	if (names.len == 0)
 		return err_set(e, ERR_IMAGE, "encrypted layer without a wrapped key");
-	return err_set(e, ERR_UNSUPPORTED, "the layer's key is wrapped by %s, not by a key provider",
-	    buf_str(&names));
+	return err_set(e, ERR_UNSUPPORTED, "the layer's key is wrapped by %s only (pgp needs a key ring, "
+	    "pkcs11 a token): it must be wrapped by jwe, pkcs7 or a key provider, too", buf_str(&names));
 }
 
-int
-ocicrypt_wrapped_keys(const struct layer *layer, const char *provider, struct buf *out, struct err *e)
+/* Exact name, our own name, any name. */
+static int
+find_provider(struct json_val annotations, const char *provider, struct json_val *out, struct err *e)
 {
-	struct json_val annotations = layer->desc.annotations, v;
 	char name[NAME_MAX_LEN];
 	int n = snprintf(name, sizeof(name), OCICRYPT_KEYS_PROVIDER "%s", provider);
 
 	if (n < 0 || (size_t)n >= sizeof(name))
 		return err_set(e, ERR_LIMIT, "the name of the key provider is too long");
-	v = json_get(annotations, name);
+	*out = json_get(annotations, name);
+	if (!json_ok(*out))
+		*out = json_get(annotations, OCICRYPT_KEYS_PROVIDER OCICRYPT_PROVIDER);
+	if (!json_ok(*out))
+		*out = first_provider(annotations);
+	return 0;
+}
+
+/* *room is what all schemes together may still take. */
+static int
+read_wrapped(struct json_val v, size_t *room, struct buf *out, struct err *e)
+{
 	if (!json_ok(v))
-		v = json_get(annotations, OCICRYPT_KEYS_PROVIDER OCICRYPT_PROVIDER);
-	if (!json_ok(v))
-		v = first_provider(annotations);
-	if (!json_ok(v))
-		return refuse_schemes(annotations, e);
+		return 0;
 	if (json_str_eq(v, ""))
 		return err_set(e, ERR_IMAGE, "encrypted layer with an empty wrapped key");
+	*out = (struct buf)BUF(*room);
 	if (json_str(v, "wrapped key", out, e) < 0)
 		return refuse_as(e, ERR_IMAGE, "encrypted layer");
+	*room -= out->len;
 	return 0;
+}
+
+int
+ocicrypt_wrapped_keys(const struct layer *layer, const char *provider, struct ocicrypt_wrapped *out, struct err *e)
+{
+	struct json_val annotations = layer->desc.annotations, v[SCHEME_COUNT];
+	cleanup(ocicrypt_wrapped_fini) struct ocicrypt_wrapped w = { 0 };
+	size_t room = LIMIT_ANNOTATION;
+	int rc = find_provider(annotations, provider, &v[SCHEME_PROVIDER], e);
+
+	v[SCHEME_JWE] = json_get(annotations, KEYS "jwe");
+	v[SCHEME_PKCS7] = json_get(annotations, KEYS "pkcs7");
+	for (int i = 0; i < SCHEME_COUNT && rc == 0; i++)
+		rc = read_wrapped(v[i], &room, &w.value[i], e);
+	if (rc == 0 && room == LIMIT_ANNOTATION)
+		rc = refuse_schemes(annotations, e);
+	if (rc < 0)
+		return rc;
+	*out = w;
+	w = (struct ocicrypt_wrapped){ 0 };
+	return 0;
+}
+
+void
+ocicrypt_wrapped_fini(struct ocicrypt_wrapped *w)
+{
+	for (int i = 0; i < SCHEME_COUNT; i++)
+		buf_free(&w->value[i]);
 }
 
 int

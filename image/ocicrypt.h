@@ -32,12 +32,21 @@ int ocicrypt_private_parse(struct span text, struct ocicrypt_private *out, struc
 /* digest: of the plain blob ("" allowed). out must be secret. */
 int ocicrypt_private_format(const struct ocicrypt_private *, const char *digest, struct buf *out, struct err *) must_check;
 
+/* How a layer's key may be wrapped, as far as it can be unwrapped here. In this order they are tried. */
+enum ocicrypt_scheme { SCHEME_PROVIDER, SCHEME_JWE, SCHEME_PKCS7, SCHEME_COUNT };
+
+/* By each scheme: base64 texts joined with ","; empty where the layer has none. LIMIT_ANNOTATION bytes in all. */
+struct ocicrypt_wrapped {
+	struct buf	value[SCHEME_COUNT];
+};
 /*
- * The base64 texts, joined with ",", that hold this layer's wrapped keys for a key provider: exact name first,
- * then "attestation-agent", then the first provider there is. -ERR_UNSUPPORTED names the schemes that are there instead
- * (jwe, pkcs7, pgp, pkcs11), -ERR_IMAGE when there is none.
+ * All wrapped keys of a layer. Of key providers: exact name first, then "attestation-agent", then the first there
+ * is. -ERR_UNSUPPORTED names the schemes that are there instead (pgp, pkcs11), -ERR_IMAGE when there is none.
+ * out comes zeroed.
  */
-int ocicrypt_wrapped_keys(const struct layer *, const char *provider, struct buf *out, struct err *) must_check;
+int ocicrypt_wrapped_keys(const struct layer *, const char *provider, struct ocicrypt_wrapped *out, struct err *) must_check;
+void ocicrypt_wrapped_fini(struct ocicrypt_wrapped *);
+const char *ocicrypt_scheme_name(enum ocicrypt_scheme);
 /*
  * Takes the next of them from the front and appends its decoded bytes (an annotation packet): 1, 0 when none
  * is left, -ERR_IMAGE for bad base64.

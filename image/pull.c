@@ -6,7 +6,6 @@
 
 #include "image/pull.h"
 
-#include "image/ocicrypt.h"
 #include "image/policy.h"
 
 /* Fetches a manifest or index; its digest is known afterwards, and right if one was asked for. */
@@ -131,7 +130,7 @@ static int
 unwrap_all(const struct image_env *env, const struct manifest *m, struct err *e)
 {
 	for (size_t i = 0; i < m->nlayers; i++) {
-		autobuf annotations = BUF(LIMIT_ANNOTATION);
+		cleanup(ocicrypt_wrapped_fini) struct ocicrypt_wrapped wrapped = { 0 };
 		struct ocicrypt_public public;
 		uint8_t fingerprint[32];
 		int rc;
@@ -140,10 +139,9 @@ unwrap_all(const struct image_env *env, const struct manifest *m, struct err *e)
 			continue;
 		rc = ocicrypt_layer_public(&m->layers[i], &public, e);
 		if (rc == 0)
-			rc = ocicrypt_wrapped_keys(&m->layers[i], OCICRYPT_PROVIDER,
-			    &annotations, e);
+			rc = ocicrypt_wrapped_keys(&m->layers[i], OCICRYPT_PROVIDER, &wrapped, e);
 		if (rc == 0)
-			rc = env->unwrap(env->arg, i, buf_span(&annotations), fingerprint, e);
+			rc = env->unwrap(env->arg, i, &wrapped, fingerprint, e);
 		if (rc < 0)
 			return err_wrap(e, "layer %zu of %zu: key", i + 1, m->nlayers);
 	}

@@ -7,6 +7,7 @@
 #define IMAGE_PULL_H
 
 #include "image/manifest.h"
+#include "image/ocicrypt.h"
 #include "image/reference.h"
 
 /* A document as it arrived. body.max is its limit, set by whoever asks. */
@@ -31,7 +32,7 @@ struct image_env {
 	 * Asks for a layer's key; it stays where keys are, known by the layer's number. The fingerprint tells that
 	 * two layers have the same key and nonce, and only who had the key can have made it.
 	 */
-	int	(*unwrap)(void *, size_t number, struct span annotations, uint8_t fingerprint[32], struct err *);
+	int	(*unwrap)(void *, size_t number, const struct ocicrypt_wrapped *, uint8_t fingerprint[32], struct err *);
 	/* Fetches, checks, decrypts and unpacks one layer onto the root: 0 only when every check has passed. */
 	int	(*layer)(void *, const struct image_ref *, const struct layer_plan *, struct err *);
 	/* The rootfs is complete: writes the runtime configuration. */

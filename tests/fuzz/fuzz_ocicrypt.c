@@ -43,24 +43,26 @@ static void
 read_layer(struct span text)
 {
 	struct ocicrypt_public pub;
-	autobuf joined = BUF(1 << 16);
+	cleanup(ocicrypt_wrapped_fini) struct ocicrypt_wrapped wrapped = { 0 };
 	autojson doc = NULL;
 	struct layer layer = { .encrypted = true };
-	struct span rest;
 	struct err e;
-	int rc = 1;
 
 	if (json_parse(text, &doc, &e) < 0)
 		return;
 	layer.desc.annotations = json_root(doc);
 	(void)!ocicrypt_layer_public(&layer, &pub, &e);
-	if (ocicrypt_wrapped_keys(&layer, OCICRYPT_PROVIDER, &joined, &e) < 0)
+	if (ocicrypt_wrapped_keys(&layer, OCICRYPT_PROVIDER, &wrapped, &e) < 0)
 		return;
-	rest = buf_span(&joined);
-	while (rc == 1) {
-		autobuf part = BUF(1 << 16);
+	for (int i = 0; i < SCHEME_COUNT; i++) {
+		struct span rest = buf_span(&wrapped.value[i]);
+		int rc = 1;
 
-		rc = ocicrypt_next_wrapped(&rest, &part, &e);
+		while (rc == 1) {
+			autobuf part = BUF(1 << 16);
+
+			rc = ocicrypt_next_wrapped(&rest, &part, &e);
+		}
 	}
 }
 

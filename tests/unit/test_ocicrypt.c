@@ -314,38 +314,74 @@ static void
 test_wrapped_keys(void)
 {
 	static const struct { const char *annotations, *want; int code; } cases[] = {
-		{ "{\"" P "mine\":\"QQ==\",\"" P "attestation-agent\":\"Qg==\"}", "QQ==", 0 },
-		{ "{\"" P "other\":\"QQ==\",\"" P "attestation-agent\":\"Qg==\"}", "Qg==", 0 },
-		{ "{\"" E "keys.jwe\":\"QQ==\",\"" P "other\":\"Qg==,Qw==\",\"" P "third\":\"RA==\"}", "Qg==,Qw==", 0 },
-		{ "{\"" E "keys.jwe\":\"QQ==\"}", "wrapped by jwe, not", ERR_UNSUPPORTED },
-		{ "{\"" E "keys.jwe\":\"QQ==\",\"" E "keys.pgp\":\"QQ==\",\"x\":\"y\"}", "wrapped by jwe, pgp, not", ERR_UNSUPPORTED },
+		{ "{\"" P "mine\":\"QQ==\",\"" P "attestation-agent\":\"Qg==\"}", "QQ==||", 0 },
+		{ "{\"" P "other\":\"QQ==\",\"" P "attestation-agent\":\"Qg==\"}", "Qg==||", 0 },
+		{ "{\"" E "keys.jwe\":\"QQ==\",\"" P "other\":\"Qg==,Qw==\",\"" P "third\":\"RA==\"}",
+		    "Qg==,Qw==|QQ==|", 0 },
+		{ "{\"" E "keys.jwe\":\"QQ==\",\"" E "keys.pgp\":\"\"}", "|QQ==|", 0 },
+		{ "{\"" E "keys.pkcs7\":\"QQ==,Qg==\",\"" E "keys.other\":5}", "||QQ==,Qg==", 0 },
+		{ "{\"" E "keys.pkcs11\":\"QQ==\"}", "wrapped by pkcs11 only", ERR_UNSUPPORTED },
+		{ "{\"" E "keys.pkcs11\":\"QQ==\",\"" E "keys.pgp\":\"QQ==\",\"x\":\"y\"}",
+		    "wrapped by pkcs11, pgp only", ERR_UNSUPPORTED },
 		{ "{\"" E "pubopts\":\"QQ==\"}", "without a wrapped key", ERR_IMAGE },
 		{ "{}", "without a wrapped key", ERR_IMAGE },
 		{ "{\"" P "mine\":\"\"}", "empty", ERR_IMAGE }, { "{\"" P "mine\":null}", "string", ERR_IMAGE },
-		{ "{\"" P "mine\":\"0123456789012345678901234567890123456789\"}", "32 bytes", ERR_IMAGE },
+		{ "{\"" E "keys.jwe\":\"\"}", "empty", ERR_IMAGE },
+		{ "{\"" P "mine\":\"QQ==\",\"" E "keys.pkcs7\":[]}", "string", ERR_IMAGE },
 		{ "{\"x" P "other\":\"QQ==\"}", "without a wrapped key", ERR_IMAGE },
 	};
 	struct layer none = { .encrypted = true };
-	autobuf unused_out = BUF(32);
+	struct ocicrypt_wrapped unused_out = { 0 };
 	char longname[400];
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		autobuf out = BUF(32);
+		struct ocicrypt_wrapped w = { 0 };
+		autobuf all = BUF(64);
 		autojson doc = NULL;
 		struct layer l = layer(cases[i].annotations, &doc);
-		int rc = ocicrypt_wrapped_keys(&l, "mine", &out, &e);
+		int rc = ocicrypt_wrapped_keys(&l, "mine", &w, &e);
 
 		if (!ok(rc == -cases[i].code, "%s", cases[i].annotations))
 			printf("# %d %s\n", rc, e.msg);
+		works(buf_addf(&all, &e, "%s|%s|%s", buf_str(&w.value[SCHEME_PROVIDER]),
+		    buf_str(&w.value[SCHEME_JWE]), buf_str(&w.value[SCHEME_PKCS7])), "all of them");
 		if (rc == 0)
-			is_str(buf_str(&out), cases[i].want, "the right one");
+			is_str(buf_str(&all), cases[i].want, "the right ones");
 		else
-			ok(strstr(e.msg, cases[i].want) != NULL && out.len == 0, "says why: %s", e.msg);
+			ok(strstr(e.msg, cases[i].want) != NULL && all.len == 2, "says why: %s", e.msg);
+		ocicrypt_wrapped_fini(&w);
 	}
 	fails(ocicrypt_wrapped_keys(&none, "mine", &unused_out, &e), ERR_IMAGE, "no annotations");
 	memset(longname, 'a', sizeof(longname) - 1);
 	longname[sizeof(longname) - 1] = '\0';
 	fails(ocicrypt_wrapped_keys(&none, longname, &unused_out, &e), ERR_LIMIT, "long name of a provider");
+	is_str(ocicrypt_scheme_name(SCHEME_PKCS7), "pkcs7", "a scheme's name");
+}
+
+/* All schemes share one limit. */
+static void
+test_wrapped_limit(void)
+{
+	static const struct { size_t provider, jwe; int code; } cases[] = {
+		{ LIMIT_ANNOTATION, 0, 0 }, { LIMIT_ANNOTATION + 1, 0, ERR_IMAGE },
+		{ LIMIT_ANNOTATION - 5, 5, 0 }, { LIMIT_ANNOTATION - 5, 6, ERR_IMAGE },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		autobuf text = BUF(2 * LIMIT_ANNOTATION);
+		struct ocicrypt_wrapped w = { 0 };
+		autojson doc = NULL;
+		struct layer l;
+
+		works(buf_addf(&text, &e, "{\"" P "x\":\"%0*d\"", (int)cases[i].provider, 0), "a long one");
+		if (cases[i].jwe > 0)
+			works(buf_addf(&text, &e, ",\"" E "keys.jwe\":\"%0*d\"", (int)cases[i].jwe, 0), "a second");
+		works(buf_add_str(&text, "}", &e), "end");
+		l = layer(buf_str(&text), &doc);
+		is_int(ocicrypt_wrapped_keys(&l, "x", &w, &e), -cases[i].code, "%zu and %zu bytes",
+		    cases[i].provider, cases[i].jwe);
+		ocicrypt_wrapped_fini(&w);
+	}
 }
 
 static void
@@ -453,6 +489,7 @@ main(void)
 	test_private();
 	test_private_format();
 	test_wrapped_keys();
+	test_wrapped_limit();
 	test_parts();
 	test_layer_public();
 	ok(mutate(SPAN_LIT(private), sizeof(private), try_private, NULL) > 1000, "private mutants");

@@ -87,13 +87,13 @@ env_blob(maybe_unused void *arg, maybe_unused const struct image_ref *ref, const
 }
 
 static int
-env_unwrap(maybe_unused void *arg, size_t number, struct span annotations, uint8_t fingerprint[32],
+env_unwrap(maybe_unused void *arg, size_t number, const struct ocicrypt_wrapped *w, uint8_t fingerprint[32],
     maybe_unused struct err *why)
 {
 	char text[32];
 
 	memset(fingerprint, 0, 32);
-	snprintf(text, sizeof(text), "unwrap%zu:%.*s", number, (int)annotations.len, annotations.p);
+	snprintf(text, sizeof(text), "unwrap%zu:%s", number, buf_str(&w->value[SCHEME_PROVIDER]));
 	note(text);
 	return 0;
 }

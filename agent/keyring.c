@@ -1,0 +1,158 @@
+/*
+ * keyring.c: the ways to unwrap a layer key. Whoever made the image chose which of them it offers; any one that
+ * works is enough, and one that fails does not stop the others.
+ */
+#include "lib/base.h"
+
+#include "agent/keyring.h"
+
+#include "keyprovider/packet.h"
+#include "lib/fs.h"
+
+static int
+read_file(void *arg, size_t n, struct buf *out, struct err *e)
+{
+	struct keyring *k = arg;
+
+	if (n >= ROLE_MAX_FILES || k->files[n] < 0)
+		return err_set(e, ERR_NOTFOUND, "no such file");
+	return fs_read_fd(k->files[n], "broker file", out, e);
+}
+
+void
+keyring_init(struct keyring *k)
+{
+	*k = (struct keyring){ .env = { .file = read_file, .arg = k } };
+	for (size_t i = 0; i < ROLE_MAX_FILES; i++)
+		k->files[i] = -1;
+}
+
+void
+keyring_fini(struct keyring *k)
+{
+	if (k->open)
+		kbc_close(&k->kbc);
+}
+
+int
+keyring_need_broker(struct keyring *k, struct err *e)
+{
+	int rc;
+
+	if (k->open)
+		return 0;
+	if (k->params_text[0] == '\0')
+		return err_set(e, ERR_CONFIG, "no key broker is configured (--aa-kbc-params NAME::URI)");
+	rc = kbc_params_parse(span_str(k->params_text), &k->params, e);
+	if (rc == 0)
+		rc = kbc_open(&k->params, &k->env, &k->kbc, e);
+	k->open = rc == 0;
+	return rc < 0 ? err_wrap(e, "%s", k->params.name) : 0;
+}
+
+/* Packet → key encryption key of the broker → private options. */
+static int
+open_packet(struct keyring *k, struct span text, struct buf *plain, struct err *e)
+{
+	autobuf kek = BUF_SECRET(64);
+	struct packet p;
+	int rc = keyring_need_broker(k, e);
+
+	if (rc == 0)
+		rc = packet_parse(text, &p, e);
+	if (rc < 0)
+		return rc;
+	if (p.wrap_type == WRAP_A256CTR && !k->allow_ctr) {
+		packet_fini(&p);
+		return err_set(e, ERR_DECRYPT, "the key is wrapped with A256CTR, which anybody can "
+		    "alter unseen; --allow-ctr-wrapped-keys accepts it");
+	}
+	if (p.legacy_kid)
+		log_info("key id of an old form taken as kbs:///%s", p.kid.path);
+	rc = kbc_get_key(&k->kbc, &p.kid, &kek, e);
+	if (rc == 0)
+		rc = packet_unwrap(&p, buf_span(&kek), plain, e);
+	if (rc < 0)
+		err_wrap(e, "kbs:///%s", p.kid.path);
+	packet_fini(&p);
+	return rc;
+}
+
+static int
+open_jwe(maybe_unused struct keyring *k, maybe_unused struct span text, maybe_unused struct buf *plain, struct err *e)
+{
+	return err_set(e, ERR_UNSUPPORTED, "private key files are not supported yet");
+}
+
+static int (*const open_fn[SCHEME_COUNT])(struct keyring *, struct span, struct buf *, struct err *) = {
+	[SCHEME_PROVIDER] = open_packet,
+	[SCHEME_JWE]	  = open_jwe,
+	[SCHEME_PKCS7]	  = open_jwe,
+};
+
+/* Several parts: the first that opens counts; if none does, the first one's fault is told. */
+static int
+try_parts(struct keyring *k, enum ocicrypt_scheme scheme, struct span parts, struct ocicrypt_private *out,
+    struct err *e)
+{
+	struct err first = { 0 };
+
+	while (parts.len > 0) {
+		autobuf text = BUF(LIMIT_PACKET);
+		autobuf plain = BUF_SECRET(KIB(8));
+		struct err here = { 0 };
+		int rc = ocicrypt_next_wrapped(&parts, &text, &here);
+
+		if (rc > 0)
+			rc = open_fn[scheme](k, buf_span(&text), &plain, &here);
+		if (rc == 0)
+			rc = ocicrypt_private_parse(buf_span(&plain), out, &here);
+		if (rc == 0)
+			return 0;
+		if (first.code == ERR_NONE)
+			first = here;
+	}
+	*e = first;
+	return -(int)first.code;
+}
+
+/* One error for all that was tried. The code is that of the first that had something to try with. */
+static int
+summarise(const struct err failed[SCHEME_COUNT], struct err *e)
+{
+	autobuf text = BUF(sizeof(e->msg));
+	enum err_code code = ERR_NONE;
+	struct err unread;
+
+	for (int i = 0; i < SCHEME_COUNT; i++) {
+		if (failed[i].code == ERR_NONE)
+			continue;
+		if (code == ERR_NONE || code == ERR_CONFIG)
+			code = failed[i].code;
+		if (buf_addf(&text, &unread, "%s%s: %.140s", text.len > 0 ? "; " : "",
+		    ocicrypt_scheme_name(i), failed[i].msg) < 0)
+			break;
+	}
+	return code == ERR_NONE ? err_set(e, ERR_IMAGE, "no wrapped key") : err_set(e, code, "%s", buf_str(&text));
+}
+
+int
+keyring_unwrap(struct keyring *k, const struct span wrapped[SCHEME_COUNT], struct ocicrypt_private *out,
+    struct err *e)
+{
+	struct err failed[SCHEME_COUNT] = { { 0 } };
+	int tried = 0, last = 0;
+
+	for (int i = 0; i < SCHEME_COUNT; i++) {
+		if (wrapped[i].len == 0)
+			continue;
+		if (try_parts(k, i, wrapped[i], out, &failed[i]) == 0)
+			return 0;
+		tried++;
+		last = i;
+	}
+	if (tried != 1)
+		return summarise(failed, e);
+	*e = failed[last];
+	return err_wrap(e, "%s", ocicrypt_scheme_name(last));
+}

@@ -1,0 +1,35 @@
+/*
+ * keyring.h: what the key role can unwrap layer keys with: a broker, and private keys from files. Errors say
+ * which way failed and why, never what was read.
+ */
+#ifndef AGENT_KEYRING_H
+#define AGENT_KEYRING_H
+
+#include "agent/roles.h"
+#include "image/ocicrypt.h"
+#include "kbc/kbc.h"
+
+struct keyring {
+	char			 params_text[600];	/* aa_kbc_params; "" for none */
+	struct kbc_params	 params;
+	struct kbc_env		 env;
+	struct kbc		 kbc;
+	bool			 open;
+	bool			 allow_ctr;	/* layer keys wrapped without authentication */
+	int			 files[ROLE_MAX_FILES];	/* of the broker module; -1: not there */
+};
+
+void keyring_init(struct keyring *);
+void keyring_fini(struct keyring *);
+
+/* The broker is opened at the first request, so that its fault is that request's answer. */
+int keyring_need_broker(struct keyring *, struct err *) must_check;
+
+/*
+ * Wrapped keys by each scheme, as in struct ocicrypt_wrapped. The schemes are tried in order, and of each all parts,
+ * until one opens.
+ */
+int keyring_unwrap(struct keyring *, const struct span wrapped[SCHEME_COUNT], struct ocicrypt_private *out,
+    struct err *) must_check;
+
+#endif
