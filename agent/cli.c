@@ -3,6 +3,8 @@
 
 #include "agent/cli.h"
 
+#include <json-c/json.h>
+
 #include "lib/log.h"
 
 static const struct cli_verb *const verbs[] = {
@@ -61,6 +63,24 @@ print_error(const char *verb, const struct err *e)
 	return err_exit_status(e->code);
 }
 
+/* For programs that read our standard output. */
+static void
+print_json_error(const struct err *e)
+{
+	struct json_object *o = json_object_new_object();
+
+	if (o == NULL)
+		return;
+	json_object_object_add(o, "event", json_object_new_string("error"));
+	json_object_object_add(o, "code", json_object_new_string(err_name(e->code)));
+	json_object_object_add(o, "exit", json_object_new_int(err_exit_status(e->code)));
+	json_object_object_add(o, "message", json_object_new_string(e->msg));
+	json_object_object_add(o, "hint", json_object_new_string(err_hint(e->code)));
+	printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+	fflush(stdout);
+	json_object_put(o);
+}
+
 static int
 run_verb(const struct cli_verb *v, int argc, char *argv[])
 {
@@ -80,6 +100,8 @@ run_verb(const struct cli_verb *v, int argc, char *argv[])
 		n = v->run(operands, (size_t)n, &e);
 	if (n >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
 		n = err_set(&e, ERR_SYS, "standard output cannot be written");
+	if (n < 0 && v->json != NULL && *v->json)
+		print_json_error(&e);
 	return n < 0 ? print_error(v->name, &e) : n;
 }
 

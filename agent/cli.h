@@ -15,6 +15,7 @@ struct cli_verb {
 	const char			*more;		/* what else a user must know, and two examples */
 	const struct option_def		*options;
 	size_t				 min, max;	/* operands */
+	const bool			*json;		/* NULL, or: *json says that errors go to standard output as JSON, too */
 	int				(*run)(const char **operands, size_t n, struct err *);
 };
 

@@ -160,7 +160,7 @@ run_crypt(struct job *j, uint32_t number, int in, int out, struct made *made, st
 	rc = monitor_send_link(j->key, number, link_key, e);
 	base_close(&link_key);
 	if (rc == 0)
-		rc = monitor_start(&j->m, ROLE_CRYPT, (int[]){ out, link_crypt }, 2, &ours, e);
+		rc = monitor_start(&j->m, ROLE_CRYPT, (int[]){ out, link_crypt }, 2, &ours, NULL, e);
 	base_close(&link_crypt);
 	if (rc == 0)
 		rc = send_job(ours, &j->manifest.layers[number].desc, in, e);
@@ -324,7 +324,7 @@ run(const char **operands, maybe_unused size_t n, struct err *e)
 		rc = crypto_init(e);
 	if (rc < 0)
 		return rc;
-	rc = monitor_open(&j.m, e);
+	rc = monitor_open(&j.m, false, e);
 	if (rc == 0)
 		rc = layout_out_open(j.to.dir, j.to.tag, &j.out, e);
 	if (rc == 0) {

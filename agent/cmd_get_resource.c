@@ -54,7 +54,7 @@ run(const char **operands, maybe_unused size_t n, struct err *e)
 	rc = kbs_uri_parse(span_str(operands[0]), &uri, e);
 	if (rc < 0)
 		return rc;
-	rc = monitor_open(&m, e);
+	rc = monitor_open(&m, false, e);
 	if (rc == 0)
 		rc = keyjob_start(&m, opt.kbc_params, &control, e);
 	if (rc == 0)

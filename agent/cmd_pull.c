@@ -11,19 +11,20 @@
 #include "agent/monitor.h"
 #include "agent/net_setup.h"
 #include "agent/progress.h"
-#include "agent/source_setup.h"
-#include "agent/staging.h"
+#include "agent/snapshot.h"
 #include "image/manifest.h"
 #include "image/reference.h"
 #include "image/zstd.h"
 #include "lib/sys.h"
 
 #define POLICY_DEFAULT	"/etc/cacao/policy.json"
+#define STORE_DEFAULT	"/var/lib/cacao"
+#define AT_ONCE_DEFAULT	"3"
 
 static struct {
 	const char		*policy, *decryption_key, *kbc_params, *work_dir, *platform, *device_nodes,
-				*window_log;
-	bool			 mixed, ctr;
+				*window_log, *snapshot, *store, *at_once;
+	bool			 mixed, ctr, json;
 	struct net_options	 net;
 } opt = { .net = NET_OPTIONS };
 
@@ -33,6 +34,10 @@ static const struct option_def options[] = {
 	{ "decryption-key", "KEY", "the same as provider:attestation-agent:NAME::URI", &opt.decryption_key, NULL },
 	NET_OPTION_DEFS(opt.net),
 	{ "work-dir", "DIR", "where layers are unpacked (default: beside BUNDLE)", &opt.work_dir, NULL },
+	{ "snapshot", "KIND", "overlay or flat root (default: overlay where root can mount it)", &opt.snapshot, NULL },
+	{ "store", "DIR", "where layers for overlays are kept (default " STORE_DEFAULT ")", &opt.store, NULL },
+	{ "layers-at-once", "N", "1 to 16 (default " AT_ONCE_DEFAULT ")", &opt.at_once, NULL },
+	{ "json", NULL, "progress, result and errors as JSON lines", NULL, &opt.json },
 	{ "platform", "OS/ARCH[/VARIANT]", "default: this machine's", &opt.platform, NULL },
 	{ "device-nodes", "WHAT", "create (default as root), refuse or skip", &opt.device_nodes, NULL },
 	{ "zstd-window-log", "N", "memory for zstd: 2^N bytes, 10 to 27 (default 23: 8 MiB)", &opt.window_log, NULL },
@@ -42,10 +47,9 @@ static const struct option_def options[] = {
 };
 
 static const char more[] =
-    "IMAGE is docker://HOST[:PORT]/PATH[:TAG|@DIGEST], oci:DIR[:NAME], oci-archive:FILE[:NAME] or\n"
-    "docker-archive:FILE[:REF] (docker save); @N for NAME or REF is image number N, from 0. BUNDLE gets\n"
-    "rootfs and config.json, all at once at the end; it must not exist or be empty. The manifest's\n"
-    "digest is printed; of docker-archive it is that of a manifest made here, as the file has none. Everything is checked: digests of manifest, configuration, layers and their content,\n"
+    "IMAGE is docker://HOST[:PORT]/PATH[:TAG|@DIGEST] or oci:DIR[:TAG]. BUNDLE gets rootfs and\n"
+    "config.json, all at once at the end; it must not exist or be empty. The manifest's digest is\n"
+    "printed. Everything is checked: digests of manifest, configuration, layers and their content,\n"
     "the MAC of encrypted layers, and the policy before all.\n\n"
     "Examples:\n"
     "  aa-cli pull --policy policy.json docker://registry.example.org/app:v1 /run/app\n"
@@ -55,7 +59,10 @@ static const char more[] =
 struct job {
 	struct monitor		 m;
 	struct staging		 staging;
-	struct source_setup	 source;
+	struct snapshot		 snapshot;
+	struct snapshot_options	 snapshot_options;
+	char			 image[PATH_MAX + 256];	/* as the pull role gets it */
+	struct image_ref	 ref;
 	struct platform		 platform;
 	enum device_nodes	 devices;
 	unsigned		 window_log;	/* of zstd */
@@ -64,11 +71,48 @@ struct job {
 	char			 digest[160];		/* the result */
 };
 
+/* The policy knows layouts by their absolute path. */
+static int
+parse_image(struct job *j, const char *image, struct err *e)
+{
+	char *absolute;
+	int n, rc = image_ref_parse(span_str(image), &j->ref, e);
+
+	if (rc < 0)
+		return rc;
+	snprintf(j->image, sizeof(j->image), "%s", image);
+	if (j->ref.transport != TRANSPORT_OCI)
+		return 0;
+	absolute = realpath(j->ref.dir, NULL);
+	if (absolute == NULL)
+		return err_sys_as(e, ERR_IMAGE_NOTFOUND, "%s", j->ref.dir);
+	if (strchr(absolute, ':') != NULL)
+		rc = err_set(e, ERR_USAGE, "%s: a colon in the directory's name begins the tag", absolute);
+	n = snprintf(j->image, sizeof(j->image), "oci:%s%s%s", absolute, j->ref.tag[0] ? ":" : "", j->ref.tag);
+	free(absolute);
+	if (rc == 0 && n >= (int)sizeof(j->image))
+		rc = err_set(e, ERR_LIMIT, "%s: too long", image);
+	return rc;
+}
+
+static int
+check_snapshot_options(struct snapshot_options *o, struct err *e)
+{
+	const char *text = opt.at_once != NULL ? opt.at_once : AT_ONCE_DEFAULT;
+	uint64_t n;
+
+	if (!span_decimal(span_str(text), 16, &n) || n == 0)
+		return err_set(e, ERR_USAGE, "--layers-at-once is a number from 1 to 16");
+	o->at_once = (uint32_t)n;
+	o->store = opt.store != NULL ? opt.store : STORE_DEFAULT;
+	return snapshot_mode_parse(opt.snapshot, &o->mode, e);
+}
+
 static int
 check_options(struct job *j, const char *image, struct err *e)
 {
 	static const char provider[] = "provider:attestation-agent:";
-	int rc = source_open(image, &j->source, e);
+	int rc = parse_image(j, image, e);
 
 	if (rc < 0)
 		return rc;
@@ -86,7 +130,9 @@ check_options(struct job *j, const char *image, struct err *e)
 		opt.kbc_params = opt.decryption_key + strlen(provider);
 	}
 	rc = device_nodes_parse(opt.device_nodes, &j->devices, e);
-	return rc < 0 ? rc : window_log_parse(opt.window_log, &j->window_log, e);
+	if (rc == 0)
+		rc = window_log_parse(opt.window_log, &j->window_log, e);
+	return rc < 0 ? rc : check_snapshot_options(&j->snapshot_options, e);
 }
 
 static int
@@ -103,7 +149,7 @@ set_up_pull(struct job *j, struct err *e)
 	else if (opt.policy != NULL || errno != ENOENT)
 		rc = err_sys_as(e, ERR_POLICY_INVALID, "policy %s", policy);
 	if (rc == 0)
-		rc = msg_put_str(&m, j->source.name, e);
+		rc = msg_put_str(&m, j->image, e);
 	if (rc == 0)
 		rc = msg_put_str(&m, j->platform.os, e);
 	if (rc == 0)
@@ -124,9 +170,14 @@ set_up_pull(struct job *j, struct err *e)
 static int
 start_roles(struct job *j, struct err *e)
 {
-	autoclose int config = -1, net_a = -1, net_b = -1, key_a = -1, key_b = -1;
+	autoclose int config = -1, layout = -1, net_a = -1, net_b = -1, key_a = -1, key_b = -1;
 	int pair[2], rc;
 
+	if (j->ref.transport == TRANSPORT_OCI) {
+		layout = open(j->ref.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (layout < 0)
+			return err_sys_as(e, ERR_IMAGE_NOTFOUND, "%s", j->ref.dir);
+	}
 	config = sys_openat(j->staging.dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (config < 0)
 		return err_sys_as(e, ERR_STORAGE, "config.json");
@@ -140,63 +191,25 @@ start_roles(struct job *j, struct err *e)
 		return rc;
 	key_a = pair[0];
 	key_b = pair[1];
-	rc = source_start(&j->source, &j->m, net_a, &j->net, e);
+	rc = monitor_start(&j->m, ROLE_NET, &net_a, 1, &j->net, NULL, e);
 	if (rc == 0)
-		rc = monitor_start(&j->m, ROLE_KEY, &key_a, 1, &j->key, e);
+		rc = monitor_start(&j->m, ROLE_KEY, &key_a, 1, &j->key, NULL, e);
 	if (rc == 0)
-		rc = monitor_start(&j->m, ROLE_PULL, (int[]){ net_b, key_b, j->staging.rootfs,
-		    config, source_layout(&j->source) }, 5, &j->pull, e);
+		rc = monitor_start(&j->m, ROLE_PULL, (int[]){ net_b, key_b, j->staging.dir,
+		    config, layout }, 5, &j->pull, NULL, e);
 	return rc;
-}
-
-/* A pair for one layer; its control sockets go to pull, a key link to key. */
-static int
-start_layer(struct job *j, const struct msg *ask, struct err *e)
-{
-	autoclose int to_crypt = -1, to_unpack = -1, in = -1, out = -1, link_key = -1, link_crypt = -1;
-	struct msg_reader r = msg_reader(ask);
-	uint32_t layer = msg_get_u32(&r);
-	bool encrypted = msg_get_u8(&r) != 0;
-	automsg answer;
-	int pair[2], rc;
-
-	msg_init(&answer, M_LAYER_FDS, ask->id);
-	if (!msg_get_end(&r) || layer >= LIMIT_LAYERS)
-		return err_set(e, ERR_PROTO, "pull asked for something odd");
-	if (pipe2(pair, O_CLOEXEC) < 0)
-		return err_sys(e, "pipe");
-	in = pair[0];
-	out = pair[1];
-	(void)fcntl(out, F_SETPIPE_SZ, 1 << 20);
-	if (encrypted) {
-		rc = msg_pair(pair, e);
-		if (rc < 0)
-			return rc;
-		link_key = pair[0];
-		link_crypt = pair[1];
-		rc = monitor_send_link(j->key, layer, link_key, e);
-		if (rc < 0)
-			return rc;
-	}
-	rc = monitor_start(&j->m, ROLE_CRYPT, (int[]){ out, link_crypt }, 2, &to_crypt, e);
-	if (rc == 0)
-		rc = monitor_start(&j->m, ROLE_UNPACK, (int[]){ in, j->staging.rootfs }, 2, &to_unpack, e);
-	if (rc < 0)
-		return rc;
-	msg_put_fd(&answer, to_crypt);
-	msg_put_fd(&answer, to_unpack);
-	return msg_send(j->pull, &answer, -1, e);
 }
 
 static void
 show_progress(struct job *j, const struct msg *m)
 {
 	struct msg_reader r = msg_reader(m);
-	uint32_t layer = msg_get_u32(&r), layers = msg_get_u32(&r);
-	uint64_t bytes = msg_get_u64(&r), of = msg_get_u64(&r);
+	uint32_t layer = msg_get_u32(&r);
+	uint8_t stage = msg_get_u8(&r);
+	uint64_t bytes = msg_get_u64(&r);
 
-	if (msg_get_end(&r))
-		progress_update(&j->progress, layer, layers, bytes, of);
+	if (msg_get_end(&r) && layer < j->snapshot.n && stage < STAGE_COUNT)
+		progress_update(&j->progress, layer, (enum stage)stage, bytes);
 }
 
 static int
@@ -216,8 +229,8 @@ static int
 serve_pull(struct job *j, struct err *e)
 {
 	static const struct msg_rule rules[] = {
-		{ .type = M_LAYER, .max_len = 5 },
-		{ .type = M_PROGRESS, .max_len = 24 },
+		SNAPSHOT_RULES,
+		{ .type = M_PROGRESS, .max_len = 13 },
 		{ .type = M_PULL_DONE, .max_len = KIB(1) },
 		{ 0 },
 	};
@@ -238,8 +251,10 @@ serve_pull(struct job *j, struct err *e)
 			return take_result(j, &m, e);
 		if (m.type == M_PROGRESS)
 			show_progress(j, &m);
-		else if ((rc = start_layer(j, &m, e)) < 0)
+		else if ((rc = snapshot_serve(&j->snapshot, &m, e)) < 0)
 			return rc;
+		if (m.type == M_PLAN)
+			snapshot_expect(&j->snapshot, &j->progress);
 	}
 }
 
@@ -248,42 +263,70 @@ run_roles(struct job *j, struct err *e)
 {
 	int rc = start_roles(j, e);
 
-	if (rc == 0 && j->source.ref.transport == TRANSPORT_DOCKER)
-		rc = net_set_up(j->net, &opt.net, &j->source.ref, e);
+	if (rc == 0)
+		rc = net_set_up(j->net, &opt.net, &j->ref, e);
 	if (rc == 0)
 		rc = monitor_set_up_key(j->key, opt.kbc_params, opt.ctr, e);
 	if (rc == 0)
 		rc = set_up_pull(j, e);
+	j->snapshot.pull = j->pull;
+	j->snapshot.key = j->key;
 	return rc < 0 ? rc : serve_pull(j, e);
+}
+
+static void
+print_result(const struct job *j)
+{
+	if (opt.json)
+		printf("{\"event\":\"done\",\"manifest\":\"%s\",\"layers\":%zu,\"snapshot\":\"%s\"}\n",
+		    j->digest, j->snapshot.n, j->snapshot.overlay ? "overlay" : "flat");
+	else
+		printf("%s\n", j->digest);
+}
+
+/* Everything but the roles is there; afterwards either the bundle or nothing is. */
+static int
+make_bundle(struct job *j, struct err *e)
+{
+	int rc = snapshot_open(&j->snapshot_options, &j->snapshot, e);
+
+	if (rc < 0)
+		return rc;
+	rc = run_roles(j, e);
+	progress_end(&j->progress);
+	base_close(&j->net);
+	base_close(&j->key);
+	base_close(&j->pull);
+	monitor_end_all(&j->m);		/* nobody may write any more when the name is given */
+	if (rc == 0)
+		rc = staging_commit(&j->staging, NULL, e);
+	if (rc == 0) {
+		snapshot_commit(&j->snapshot);
+		print_result(j);
+	}
+	snapshot_close(&j->snapshot);
+	return rc;
 }
 
 static int
 run(const char **operands, maybe_unused size_t n, struct err *e)
 {
-	struct job j = { .source.fd = -1, .net = -1, .key = -1, .pull = -1 };
+	struct job j = { .net = -1, .key = -1, .pull = -1 };
 	int rc = check_options(&j, operands[0], e);
 
 	if (rc < 0)
 		return rc;
-	progress_init(&j.progress);
-	rc = monitor_open(&j.m, e);
+	progress_init(&j.progress, opt.json);
+	j.snapshot_options.monitor = &j.m;
+	j.snapshot_options.staging = &j.staging;
+	rc = monitor_open(&j.m, j.snapshot_options.mode != SNAPSHOT_FLAT, e);
 	if (rc == 0)
 		rc = staging_open(operands[1], opt.work_dir, STAGING_ROOTFS, &j.staging, e);
 	if (rc == 0) {
-		rc = run_roles(&j, e);
-		progress_end(&j.progress);
-		base_close(&j.net);
-		base_close(&j.key);
-		base_close(&j.pull);
-		monitor_close(&j.m);	/* nobody may write any more when the name is given */
-		if (rc == 0)
-			rc = staging_commit(&j.staging, NULL, e);
+		rc = make_bundle(&j, e);
 		staging_close(&j.staging);
-	} else {
-		monitor_close(&j.m);
 	}
-	if (rc == 0)
-		printf("%s\n", j.digest);
+	monitor_close(&j.m);
 	return rc;
 }
 
@@ -295,5 +338,6 @@ const struct cli_verb verb_pull = {
 	.options = options,
 	.min = 2,
 	.max = 2,
+	.json = &opt.json,
 	.run = run,
 };

@@ -24,8 +24,8 @@ static const struct option_def options[] = {
 };
 
 static const char more[] =
-    "ROLE is net, archive, key, pull, crypt or unpack. Each line is a deed that a process of this role\n"
-    "tried from inside its sandbox: what is meant, what happened. The exit status is 0 if all agree.\n\n"
+    "ROLE is net, key, pull, crypt or unpack. Each line is a deed that a process of this role tried from\n"
+    "inside its sandbox: what is meant, what happened. The exit status is 0 if all agree.\n\n"
     "Examples:\n"
     "  attestation-agent selftest-sandbox unpack\n"
     "  aa-cli selftest-sandbox --without inet net\n";
@@ -174,7 +174,7 @@ run(const char **operands, maybe_unused size_t n, struct err *e)
 #if defined(__SANITIZE_ADDRESS__) || defined(CACAO_NO_SECCOMP)
 	return err_set(e, ERR_UNSUPPORTED, "this build has no sandbox, for the sanitizers' sake");
 #endif
-	rc = monitor_open(&m, e);
+	rc = monitor_open(&m, false, e);
 	if (rc == 0) {
 		printf("role: %s\nmode: %s\nwords:", roles[role]->name, m.root_mode ? "root" : "user");
 		for (int w = 0; w < WORD_COUNT; w++)

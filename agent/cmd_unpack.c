@@ -48,6 +48,8 @@ take_result(const char *file, const struct msg *m, struct err *e)
 	(void)msg_get_u64(&r);	/* entries */
 	devices = msg_get_u64(&r);
 	xattrs = msg_get_u64(&r);
+	(void)msg_get_u64(&r);	/* implied directories: the lower ones stay as they are */
+	(void)msg_get_u8(&r);	/* root entry */
 	(void)msg_get_u8(&r);	/* compression was found by its magic: no wonder here */
 	if (!msg_get_end(&r))
 		return err_set(e, ERR_PROTO, "result that cannot be read");
@@ -79,6 +81,8 @@ send_job(int control, bool first, bool owners, const struct how *how, struct err
 	if (rc == 0)
 		rc = msg_put_u8(&m, first, e);
 	if (rc == 0)
+		rc = msg_put_u8(&m, 0, e);	/* flat */
+	if (rc == 0)
 		rc = msg_put_u8(&m, owners, e);
 	if (rc == 0)
 		rc = msg_put_u8(&m, (uint8_t)how->devices, e);
@@ -102,7 +106,7 @@ unpack_file(struct monitor *m, const struct staging *s, const char *file, bool f
 	in = strcmp(file, "-") == 0 ? fcntl(0, F_DUPFD_CLOEXEC, 3) : open(file, O_RDONLY | O_CLOEXEC);
 	if (in < 0)
 		return err_sys(e, "%s", file);
-	rc = monitor_start(m, ROLE_UNPACK, (int[]){ in, s->rootfs }, 2, &ours, e);
+	rc = monitor_start(m, ROLE_UNPACK, (int[]){ in, s->rootfs }, 2, &ours, NULL, e);
 	if (rc == 0)
 		rc = send_job(ours, first, m->root_mode, how, e);
 	if (rc == 0)
@@ -127,7 +131,7 @@ run(const char **operands, size_t n, struct err *e)
 		rc = window_log_parse(opt.window_log, &how.window_log, e);
 	if (rc < 0)
 		return rc;
-	rc = monitor_open(&m, e);
+	rc = monitor_open(&m, false, e);
 	if (rc == 0)
 		rc = staging_open(opt.rootfs, opt.work_dir, STAGING_ROOTFS, &s, e);
 	if (rc < 0) {

@@ -9,7 +9,7 @@ keyjob_start(struct monitor *m, const char *kbc_params, int *control, struct err
 	autoclose int ours = -1;
 	int rc;
 
-	rc = monitor_start(m, ROLE_KEY, NULL, 0, &ours, e);
+	rc = monitor_start(m, ROLE_KEY, NULL, 0, &ours, NULL, e);
 	if (rc == 0)
 		rc = monitor_set_up_key(ours, kbc_params, false, e);
 	if (rc == 0)

@@ -53,9 +53,9 @@ can_change_uid(void)
  * them their uids, lock their memory and end them, and to read and remove what the layers brought.
  */
 static int
-shed_capabilities(struct err *e)
+shed_capabilities(bool mounts, struct err *e)
 {
-	return sandbox_drop_capabilities("monitor", CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FOWNER) |
+	return sandbox_drop_capabilities("monitor", (mounts ? CAP(SYS_ADMIN) : 0) | CAP(CHOWN) | CAP(DAC_OVERRIDE) | CAP(FOWNER) |
 	    CAP(FSETID) | CAP(MKNOD) | CAP(SETFCAP) | CAP(SETUID) | CAP(SETGID) | CAP(SETPCAP) |
 	    CAP(KILL) | CAP(IPC_LOCK) | CAP(SYS_RESOURCE), e);
 }
@@ -126,7 +126,7 @@ on_signal(void *arg, int fd, maybe_unused short revents)
 }
 
 int
-monitor_open(struct monitor *m, struct err *e)
+monitor_open(struct monitor *m, bool mounts, struct err *e)
 {
 	int pipes[2], rc;
 
@@ -137,7 +137,7 @@ monitor_open(struct monitor *m, struct err *e)
 	m->root_mode = can_change_uid();
 	if (!m->root_mode)
 		userns_enter();
-	else if (shed_capabilities(e) < 0)
+	else if (shed_capabilities(mounts, e) < 0)
 		return -(int)e->code;
 	/* Not earlier: an undumpable process may not write its own id maps. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
@@ -190,7 +190,7 @@ reap(struct monitor *m)
 }
 
 void
-monitor_close(struct monitor *m)
+monitor_end_all(struct monitor *m)
 {
 	for (size_t i = 0; i < m->nchildren; i++) {
 		struct child *c = &m->children[i];
@@ -199,7 +199,14 @@ monitor_close(struct monitor *m)
 			continue;
 		kill(c->pid, SIGKILL);
 		(void)waitpid(c->pid, NULL, 0);
+		c->pid = 0;
 	}
+}
+
+void
+monitor_close(struct monitor *m)
+{
+	monitor_end_all(m);
 	base_close(&m->log_out);
 	if (m->log_in >= 0) {
 		struct pollfd p = { .fd = m->log_in, .events = POLLIN };
@@ -259,11 +266,11 @@ monitor_spawn(struct monitor *m, enum role role, const int *fds, size_t n, int o
 
 int
 monitor_start(struct monitor *m, enum role role, const int *own, size_t n, int *control,
-    struct err *e)
+    pid_t *pid, struct err *e)
 {
 	autoclose int ours = -1, theirs = -1;
 	int pair[2], fds[8], rc;
-	pid_t pid;
+	pid_t started;
 
 	assert(n < ARRAY_LEN(fds));
 	rc = msg_pair(pair, e);
@@ -273,10 +280,28 @@ monitor_start(struct monitor *m, enum role role, const int *own, size_t n, int *
 	fds[0] = theirs = pair[1];
 	for (size_t i = 0; i < n; i++)
 		fds[1 + i] = own[i];
-	rc = monitor_spawn(m, role, fds, 1 + n, -1, -1, -1, &pid, e);
-	if (rc == 0)
-		*control = fd_steal(&ours);
-	return rc;
+	rc = monitor_spawn(m, role, fds, 1 + n, -1, -1, -1, &started, e);
+	if (rc < 0)
+		return rc;
+	*control = fd_steal(&ours);
+	if (pid != NULL)
+		*pid = started;
+	return 0;
+}
+
+void
+monitor_end(struct monitor *m, pid_t *pid)
+{
+	for (size_t i = 0; i < m->nchildren && *pid != 0; i++) {
+		struct child *c = &m->children[i];
+
+		if (c->pid != *pid)
+			continue;
+		kill(c->pid, SIGKILL);
+		(void)waitpid(c->pid, NULL, 0);
+		c->pid = 0;
+	}
+	*pid = 0;
 }
 
 struct wanted {

@@ -28,9 +28,14 @@ struct monitor {
 	struct err	 crash;		/* what the first killed role died of */
 };
 
-/* Opens the image, decides the mode, enters a user namespace in user mode where that is allowed. */
-int monitor_open(struct monitor *, struct err *) must_check;
-/* Kills and reaps every role, passes on the last of the log. */
+/*
+ * Opens the image, decides the mode, enters a user namespace in user mode where that is allowed. mounts: as root
+ * it keeps the capability to mount.
+ */
+int monitor_open(struct monitor *, bool mounts, struct err *) must_check;
+/* Kills and reaps every role. */
+void monitor_end_all(struct monitor *);
+/* The same, passes on the last of the log, and closes. */
 void monitor_close(struct monitor *);
 
 /*
@@ -40,8 +45,14 @@ void monitor_close(struct monitor *);
 int monitor_spawn(struct monitor *, enum role, const int *fds, size_t n, int out,
     int probe, int without, pid_t *pid, struct err *) must_check;
 
-/* The same with a new control socket, ours in *control; own[] follows it from FD_CONTROL + 1 on. */
-int monitor_start(struct monitor *, enum role, const int *own, size_t n, int *control, struct err *) must_check;
+/*
+ * The same with a new control socket, ours in *control; own[] follows it from FD_CONTROL + 1 on. pid may be
+ * NULL: it ends with the monitor.
+ */
+int monitor_start(struct monitor *, enum role, const int *own, size_t n, int *control, pid_t *pid,
+    struct err *) must_check;
+/* Ends it, whatever it does; *pid is 0 afterwards, and may be before. */
+void monitor_end(struct monitor *, pid_t *pid);
 
 /*
  * Serves log and signals until a message that fits the rules comes from fd: 1 and the message; 0 when the peer has

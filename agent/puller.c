@@ -1,23 +1,20 @@
 /*
- * puller.c: the role that decides: manifests, configuration, policy. It asks net for bytes, key for
- * keys and the monitor for a pair of processes for each layer; no key and no layer byte
- * passes through it.
+ * puller.c: the role that decides: manifests, configuration, policy; layers.c does the layers. It asks net
+ * for bytes, key for keys and the monitor for a pair of processes for each layer; no key and no
+ * layer byte passes through it.
  */
 #include "lib/base.h"
 
 #include "agent/roles.h"
 
 #include <fcntl.h>
-#include <poll.h>
 
-#include "agent/source.h"
+#include "agent/layers.h"
 #include "image/bundle.h"
-#include "image/tree.h"
 #include "lib/fs.h"
 #include "lib/sys.h"
 
 #define KEY_MS		120000	/* a broker may attest first */
-#define GRACE_MS	3000	/* for the other parts of a layer, after one has failed */
 
 struct puller {
 	struct pull_request	request;
@@ -26,13 +23,18 @@ struct puller {
 	bool			owners;
 	enum device_nodes	devices;
 	uint8_t			window_log;	/* of zstd */
+	bool			flat;		/* found out: layers cannot lie one beside the other */
+	int			rootfs;		/* when the layers are there; -1 before */
 };
 
 static int
 prepare(struct sandbox_path paths[ROLE_MAX_PATHS], struct err *e)
 {
-	/* For user names in the image's own passwd, and for nothing else. */
-	paths[0] = (struct sandbox_path){ .fd = PULL_FD_ROOTFS };
+	/*
+	 * For user names in the image's own passwd, and for nothing else. Not the root itself: when layers are
+	 * mounted there, a rule for what lies below the mount counts for nothing.
+	 */
+	paths[0] = (struct sandbox_path){ .fd = PULL_FD_STAGING };
 	paths[1].fd = -1;
 	if (fcntl(PULL_FD_LAYOUT, F_GETFD) >= 0) {
 		paths[1].fd = PULL_FD_LAYOUT;
@@ -96,264 +98,57 @@ env_unwrap(maybe_unused void *arg, size_t number, const struct ocicrypt_wrapped 
 	return 0;
 }
 
-/* Asks the monitor for crypt and unpack: their control sockets. */
+/* The complete root, from the monitor. */
 static int
-start_pair(const struct layer_plan *plan, int *crypt, int *unpack, struct err *e)
+receive_rootfs(struct puller *p, struct err *e)
 {
-	static const struct msg_rule rules[] = {
-		{ .type = M_LAYER_FDS, .fds = 2 },
-		{ 0 },
-	};
+	static const struct msg_rule rules[] = { { .type = M_ROOTFS_FD, .fds = 1 }, { 0 } };
 	automsg ask, answer;
 	int rc;
 
 	msg_init(&answer, 0, 0);
-	msg_init(&ask, M_LAYER, (uint32_t)plan->number);
-	rc = msg_put_u32(&ask, (uint32_t)plan->number, e);
-	if (rc == 0)
-		rc = msg_put_u8(&ask, plan->layer->encrypted, e);
-	if (rc == 0)
-		rc = msg_send(FD_CONTROL, &ask, -1, e);
+	msg_init(&ask, M_ROOTFS, 0);
+	rc = msg_send(FD_CONTROL, &ask, -1, e);
 	if (rc == 0)
 		rc = msg_recv(FD_CONTROL, rules, -1, &answer, e);
 	if (rc == 0)
 		return err_set(e, ERR_CRASH, "the monitor is gone");
 	if (rc < 0)
 		return rc;
-	*crypt = fd_steal(&answer.fds[0]);
-	*unpack = fd_steal(&answer.fds[1]);
+	p->rootfs = fd_steal(&answer.fds[0]);
 	return 0;
 }
 
 static int
-send_crypt_job(int crypt, const struct layer *l, int in, struct err *e)
+env_layers(void *arg, const struct image_ref *ref, const struct layer_plan *plans, size_t n,
+    size_t *failed, struct err *e)
 {
-	struct ocicrypt_public public;
-	struct span hmac = { NULL, 0 };
-	automsg m;
-	int rc = 0;
-
-	if (l->encrypted) {
-		rc = ocicrypt_layer_public(l, &public, e);
-		hmac = (struct span){ public.hmac, sizeof(public.hmac) };
-	}
-	msg_init(&m, M_CRYPT_JOB, 0);
-	if (rc == 0)
-		rc = msg_put_u8(&m, l->encrypted, e);
-	if (rc == 0)
-		rc = msg_put_str(&m, l->desc.digest.text, e);
-	if (rc == 0)
-		rc = msg_put_u64(&m, l->desc.size, e);
-	if (rc == 0)
-		rc = msg_put_bytes(&m, hmac, e);
-	if (rc < 0)
-		return rc;
-	msg_put_fd(&m, in);
-	return msg_send(crypt, &m, GRACE_MS, e);
-}
-
-static int
-send_unpack_job(const struct puller *p, int unpack, const struct layer_plan *plan, struct err *e)
-{
-	automsg m;
-	int rc;
-
-	msg_init(&m, M_UNPACK_JOB, 0);
-	rc = msg_put_u8(&m, (uint8_t)plan->layer->compression, e);
-	if (rc == 0)
-		rc = msg_put_str(&m, plan->diff_id->text, e);
-	if (rc == 0)
-		rc = msg_put_u8(&m, plan->number == 0, e);
-	if (rc == 0)
-		rc = msg_put_u8(&m, p->owners, e);
-	if (rc == 0)
-		rc = msg_put_u8(&m, (uint8_t)p->devices, e);
-	if (rc == 0)
-		rc = msg_put_u8(&m, p->window_log, e);
-	return rc < 0 ? rc : msg_send(unpack, &m, GRACE_MS, e);
-}
-
-/* The parts of one layer's work, in the order in which a fault of one explains those of the next. */
-enum { PART_NET, PART_CRYPT, PART_UNPACK, PARTS };
-
-struct part {
-	int		fd;		/* -1: nothing is awaited */
-	const char	*name;
-	const struct msg_rule *rules;
-	uint16_t	done_type;
-	bool		done;
-	struct err	err;
-};
-
-static void
-tell_progress(const struct layer_plan *plan, uint64_t bytes)
-{
-	struct err ignored;
-	automsg m;
-
-	msg_init(&m, M_PROGRESS, 0);
-	if (msg_put_u32(&m, (uint32_t)plan->number, &ignored) == 0 &&
-	    msg_put_u32(&m, (uint32_t)plan->of, &ignored) == 0 &&
-	    msg_put_u64(&m, bytes, &ignored) == 0 &&
-	    msg_put_u64(&m, plan->layer->desc.size, &ignored) == 0)
-		(void)(msg_send(FD_CONTROL, &m, 0, &ignored) < 0);	/* the next one counts as well */
-}
-
-/* One message of a part. Its verdict ends it. */
-static void
-hear(const struct layer_plan *plan, struct part *part)
-{
-	struct msg_reader r;
-	struct err e = { 0 };
-	automsg m;
-	int rc = msg_recv(part->fd, part->rules, 0, &m, &e);
-
-	if (rc == -ERR_TIMEOUT)
-		return;
-	if (rc == 0)
-		err_set(&e, ERR_CRASH, "the %s process died", part->name);
-	part->err = e;
-	r = msg_reader(&m);
-	if (rc > 0 && m.type == M_GET_PROGRESS)
-		tell_progress(plan, msg_get_u64(&r));
-	if (rc > 0 && m.type != part->done_type)
-		return;
-	part->done = true;
-	if (rc <= 0)
-		return;
-	(void)(role_verdict(&r, &part->err) < 0);
-	if (part->err.code == ERR_NONE && m.type == M_UNPACK_DONE) {
-		char diff_id[160];
-
-		msg_get_str(&r, diff_id, sizeof(diff_id));
-		(void)msg_get_u64(&r);
-		(void)msg_get_u64(&r);
-		if (msg_get_u64(&r) > 0)
-			log_warning("layer %zu: device nodes skipped", plan->number + 1);
-		if (msg_get_u64(&r) > 0)
-			log_warning("layer %zu: extended attributes that this file system cannot hold "
-			    "are missing", plan->number + 1);
-		if (msg_get_u8(&r))
-			log_warning("layer %zu: compressed otherwise than its media type says",
-			    plan->number + 1);
-	}
-}
-
-/*
- * Is there anything to wait for? A malformed archive may only be damaged bytes: then the digest's verdict
- * is worth the rest of the download. Any other fault ends the layer soon.
- */
-static bool
-is_settled(const struct part parts[PARTS], int64_t deadline)
-{
-	bool all = true;
-
-	for (int i = 0; i < PARTS; i++)
-		all &= parts[i].done;
-	return all || (deadline >= 0 && sys_now_ms() >= deadline);
-}
-
-static bool
-ends_soon(const struct part parts[PARTS])
-{
-	enum err_code unpack = parts[PART_UNPACK].err.code;
-
-	return parts[PART_NET].err.code != ERR_NONE || parts[PART_CRYPT].err.code != ERR_NONE ||
-	    (unpack != ERR_NONE && unpack != ERR_LAYER && unpack != ERR_DIGEST);
-}
-
-static int
-await_parts(const struct layer_plan *plan, struct part parts[PARTS], struct err *e)
-{
-	int64_t deadline = -1;
-
-	while (!is_settled(parts, deadline)) {
-		struct pollfd fds[PARTS + 1];
-		int64_t left = deadline < 0 ? -1 : MAX(deadline - sys_now_ms(), 0);
-
-		for (int i = 0; i < PARTS; i++)
-			fds[i] = (struct pollfd){ .fd = parts[i].done ? -1 : parts[i].fd, .events = POLLIN };
-		fds[PARTS] = (struct pollfd){ .fd = FD_CONTROL };
-		if (poll(fds, PARTS + 1, (int)left) < 0 && errno != EINTR)
-			return err_sys(e, "poll");
-		if (fds[PARTS].revents != 0)
-			return err_set(e, ERR_CANCELLED, "the monitor is gone");
-		for (int i = 0; i < PARTS; i++)
-			if (fds[i].fd >= 0 && fds[i].revents != 0)
-				hear(plan, &parts[i]);
-		if (deadline < 0 && ends_soon(parts))
-			deadline = sys_now_ms() + GRACE_MS;
-	}
-	return 0;
-}
-
-/* The verdict of a layer: the first part whose fault is its own, not that its reader gave up. */
-static int
-judge(const struct part parts[PARTS], struct err *e)
-{
-	const struct err *other = NULL;
-
-	for (int i = 0; i < PARTS; i++) {
-		if (parts[i].err.code == ERR_NONE && parts[i].done)
-			continue;
-		if (parts[i].done && parts[i].err.code != ERR_CANCELLED) {
-			*e = parts[i].err;
-			return -(int)e->code;
-		}
-		other = &parts[i].err;
-	}
-	if (other == NULL)
-		return 0;
-	return err_set(e, ERR_CRASH, "a part gave no verdict: %s", other->msg);
-}
-
-static int
-env_layer(void *arg, const struct image_ref *ref, const struct layer_plan *plan, struct err *e)
-{
-	static const struct msg_rule crypt_rules[] = {
-		{ .type = M_CRYPT_DONE, .max_len = KIB(1) }, { 0 },
-	};
-	static const struct msg_rule unpack_rules[] = {
-		{ .type = M_UNPACK_DONE, .max_len = KIB(1) }, { 0 },
-	};
 	struct puller *p = arg;
-	autoclose int crypt = -1, unpack = -1, blob = -1;
-	struct part parts[PARTS] = {
-		{ .fd = PULL_FD_NET, .name = "net", .rules = source_net_rules, .done_type = M_GET_DONE },
-		{ .name = "crypt", .rules = crypt_rules, .done_type = M_CRYPT_DONE },
-		{ .name = "unpack", .rules = unpack_rules, .done_type = M_UNPACK_DONE },
+	const struct layers_request req = {
+		.source = &p->source,
+		.ref = ref,
+		.plans = plans,
+		.n = n,
+		.owners = p->owners,
+		.devices = p->devices,
+		.window_log = p->window_log,
+		.flat = p->flat,
 	};
-	uint32_t get;
-	int rc;
+	int rc = layers_pull(&req, failed, e);
 
-	rc = start_pair(plan, &crypt, &unpack, e);
-	if (rc == 0)
-		rc = source_stream(&p->source, ref, &plan->layer->desc.digest,
-		    plan->layer->desc.size, &blob, &get, e);
-	if (rc == 0)
-		rc = send_crypt_job(crypt, plan->layer, blob, e);
-	if (rc == 0)
-		rc = send_unpack_job(p, unpack, plan, e);
-	if (rc < 0)
-		return rc;
-	base_close(&blob);
-	parts[PART_NET].done = get == 0;
-	parts[PART_CRYPT].fd = crypt;
-	parts[PART_UNPACK].fd = unpack;
-	tell_progress(plan, 0);
-	rc = await_parts(plan, parts, e);
-	if (rc == 0)
-		rc = judge(parts, e);
-	if (rc == 0)
-		tell_progress(plan, plan->layer->desc.size);
-	return rc;
+	if (rc == 1) {
+		log_info("a layer leaves its directories to the layers below: unpacking to one root");
+		p->flat = true;
+	}
+	return rc != 0 ? rc : receive_rootfs(p, e);
 }
 
 static int
-env_bundle(maybe_unused void *arg, const struct image_config *config, struct err *e)
+env_bundle(void *arg, const struct image_config *config, struct err *e)
 {
+	struct puller *p = arg;
 	autobuf text = BUF(MIB(16));
-	int rc = bundle_config(config, PULL_FD_ROOTFS, &text, e);
+	int rc = bundle_config(config, p->rootfs, &text, e);
 
 	if (rc < 0)
 		return rc;
@@ -366,7 +161,7 @@ static int
 take_setup(struct puller *p, const struct msg *m, struct err *e)
 {
 	struct platform *want = &p->request.platform;
-	char image[sizeof(p->request.ref.dir) + LIMIT_REFERENCE];
+	char image[sizeof(p->request.ref.dir) + 256];
 	struct msg_reader r = msg_reader(m);
 	uint8_t devices;
 
@@ -418,7 +213,7 @@ pull(struct puller *p, struct pull_result *res, struct err *e)
 		.manifest = env_manifest,
 		.blob = env_blob,
 		.unwrap = env_unwrap,
-		.layer = env_layer,
+		.layers = env_layers,
 		.bundle = env_bundle,
 		.arg = p,
 	};
@@ -446,7 +241,7 @@ report(const struct pull_result *res, struct err *e)
 static int
 serve(struct err *e)
 {
-	struct puller p = { .policy = BUF(LIMIT_POLICY), .source = { .layout = -1 } };
+	struct puller p = { .policy = BUF(LIMIT_POLICY), .source = { .layout = -1 }, .rootfs = -1 };
 	struct pull_result res;
 	struct err failed = { 0 };
 	int rc = pull(&p, &res, &failed);
@@ -454,6 +249,7 @@ serve(struct err *e)
 	if (rc == 0 && res.encrypted > 0 && !p.request.ref.has_digest)
 		log_warning("encrypted image %s: neither signature nor digest pin says who made it",
 		    res.manifest.text);
+	base_close(&p.rootfs);
 	buf_free(&p.policy);
 	if (rc < 0)
 		return role_answer(FD_CONTROL, M_PULL_DONE, 0, &failed, e);

@@ -7,7 +7,6 @@
  * only; one process has the network.
  *
  *   monitor ─┬─ net     DNS, TCP, TLS, HTTP; registry credentials
- *            │  or archive: tar, of a file that holds the image
  *            ├─ key     brokers, resources, unwrapping
  *            ├─ pull    manifests, configuration, policy; never a key
  *            └─ a pair for each layer:
@@ -25,24 +24,23 @@
 #include "lib/msg.h"
 #include "lib/sandbox.h"
 
-enum role { ROLE_NET, ROLE_KEY, ROLE_PULL, ROLE_CRYPT, ROLE_UNPACK, ROLE_ARCHIVE, ROLE_COUNT };
+enum role { ROLE_NET, ROLE_KEY, ROLE_PULL, ROLE_CRYPT, ROLE_UNPACK, ROLE_COUNT };
 
 /*
  * Numeric ids in root mode; no passwd entry is needed. They differ because processes
  * of one uid may signal each other. unpack stays root with a few capabilities.
  */
-enum { UID_NET = 64310, UID_KEY, UID_PULL, UID_CRYPT, UID_ARCHIVE };
+enum { UID_NET = 64310, UID_KEY, UID_PULL, UID_CRYPT };
 
 /* Descriptors of every role: 0 and 1 lead nowhere (selftest: 1 is the table), 2 is the log. */
 enum {
 	FD_CONTROL = 3,				/* the monitor; of crypt and unpack: who gave the job */
 	NET_FD_PULL = 4,
 	KEY_FD_PULL = 4,
-	ARCHIVE_FD_PULL = 4, ARCHIVE_FD_FILE,
-	PULL_FD_NET = 4, PULL_FD_KEY, PULL_FD_ROOTFS, PULL_FD_CONFIG,
+	PULL_FD_NET = 4, PULL_FD_KEY, PULL_FD_STAGING, PULL_FD_CONFIG,
 	PULL_FD_LAYOUT,				/* closed unless the source is one */
 	CRYPT_FD_OUT = 4, CRYPT_FD_KEY,
-	UNPACK_FD_IN = 4, UNPACK_FD_ROOTFS,
+	UNPACK_FD_IN = 4, UNPACK_FD_ROOTFS, UNPACK_FD_OPAQUE,
 };
 
 #define ROLE_MAX_PATHS	8
@@ -60,7 +58,7 @@ struct role_ops {
 	int		(*serve)(struct err *);	/* until its peer is gone */
 };
 extern const struct role_ops *const roles[ROLE_COUNT];
-extern const struct role_ops role_net, role_key, role_pull, role_crypt, role_unpack, role_archive;
+extern const struct role_ops role_net, role_key, role_pull, role_crypt, role_unpack;
 
 /* How the monitor starts a role: words on its command line, nothing secret. */
 struct role_start {
@@ -87,12 +85,19 @@ enum {
 	M_KEY_LINK,	/* monitor → key: u32 layer; fd: socket of its crypt process, gets M_LAYER_KEY */
 	M_KEY_DONE,	/* key → monitor: err?, bytes packet (M_KEY_WRAP) */
 	M_PULL_SETUP,	/* monitor → pull: see puller.c */
-	M_LAYER,	/* pull → monitor: u32 layer, u8 encrypted: start crypt and unpack */
+	M_PLAN,		/* pull → monitor: u32 layers, u8 flat after all, and of each: bytes store name, u64 size, u8 encrypted */
+	M_PLAN_DONE,	/* monitor → pull: u8 overlay, u32 at once, bytes one u8 a layer: is it in the store? */
+	M_LAYER,	/* pull → monitor: u32 layer: start crypt and unpack */
 	M_LAYER_FDS,	/* monitor → pull: fds: control of crypt, control of unpack */
-	M_PROGRESS,	/* pull → monitor: u32 layer, u32 layers, u64 bytes, u64 of */
+	M_LAYER_WAIT,	/* monitor → pull, instead: u8 0: another pull makes it, ask again; 1: it is in the store */
+	M_LAYER_END,	/* pull → monitor: u32 layer, u8 flags (agent/store.h): every check has passed */
+	M_LAYER_KEPT,	/* monitor → pull: the layer has its name */
+	M_ROOTFS,	/* pull → monitor: all layers are there */
+	M_ROOTFS_FD,	/* monitor → pull: fd: the root file system, complete */
+	M_OPAQUE,	/* unpack → monitor: fd: a directory of the layer that hides what is below it */
+	M_PROGRESS,	/* pull → monitor: u32 layer, u8 stage, u64 bytes */
 	M_PULL_DONE,	/* pull → monitor: err?, str manifest digest */
-	M_ARCHIVE_SETUP,/* monitor → archive: str image, as pull gets it */
-	M_GET,		/* pull → net or archive: u8 blob, str reference, str tag or digest, u64 max; fd: where the body goes */
+	M_GET,		/* pull → net: u8 blob, str reference, str tag or digest, u64 max; fd: where the body goes */
 	M_GET_HEAD,	/* net → pull: str content type, str docker content digest */
 	M_GET_PROGRESS,	/* net → pull: u64 bytes so far */
 	M_GET_DONE,	/* net → pull: err? */
@@ -103,15 +108,25 @@ enum {
 	M_CRYPT_JOB,	/* → crypt: u8 encrypted, str digest, u64 size, bytes hmac; fd: the blob */
 	M_CRYPT_MAKE,	/* → crypt: str digest, u64 size; fd: the blob: encrypt it to CRYPT_FD_OUT */
 	M_CRYPT_DONE,	/* crypt →: err?, str digest, u64 size, bytes hmac (the last three: M_CRYPT_MAKE) */
-	M_UNPACK_JOB,	/* → unpack: u8 compression, str diff_id, u8 first layer, u8 owners, u8 devices,
+	M_UNPACK_JOB,	/* → unpack: u8 compression, str diff_id, u8 first layer, u8 overlay, u8 owners, u8 devices,
 			 * u8 zstd window (log) */
 	M_UNPACK_DONE,	/* unpack →: err?, str diff_id, u64 unpacked, u64 entries, u64 skipped devices,
-			 * u64 skipped xattrs, u8 sniffed */
+			 * u64 skipped xattrs, u64 implied directories, u8 root entry, u8 sniffed */
 };
 
 /* Files by number in M_FILE (of key: the position in kbc_ops.files). */
 enum { NET_FILE_CA, NET_FILE_AUTH };
 enum { PULL_FILE_POLICY };
+
+/* Where a layer is, for people and programs that watch (M_PROGRESS). */
+enum stage {
+	STAGE_ELSEWHERE,	/* another pull is making it */
+	STAGE_FETCH,		/* bytes are coming */
+	STAGE_UNPACK,		/* all bytes have come, not all are unpacked */
+	STAGE_REUSED,		/* it was in the store */
+	STAGE_DONE,
+	STAGE_COUNT
+};
 
 /* A message that only says how it went: err?. failed NULL: well. */
 int role_answer(int fd, uint16_t type, uint32_t id, const struct err *failed, struct err *) must_check;

@@ -44,6 +44,7 @@ receive_job(struct unpack_job *j, struct digest *diff_id, uint32_t *id, struct e
 	compression = msg_get_u8(&r);
 	msg_get_str(&r, text, sizeof(text));
 	j->tree.first_layer = msg_get_u8(&r) != 0;
+	(void)msg_get_u8(&r);	/* overlay */
 	j->tree.owners = msg_get_u8(&r) != 0;
 	devices = msg_get_u8(&r);
 	window = msg_get_u8(&r);
@@ -77,6 +78,10 @@ report(const struct unpack_result *res, uint32_t id, struct err *e)
 		rc = msg_put_u64(&m, res->stats.skipped_devices, e);
 	if (rc == 0)
 		rc = msg_put_u64(&m, res->stats.skipped_xattrs, e);
+	if (rc == 0)
+		rc = msg_put_u64(&m, 0, e);
+	if (rc == 0)
+		rc = msg_put_u8(&m, 0, e);
 	if (rc == 0)
 		rc = msg_put_u8(&m, res->sniffed, e);
 	return rc < 0 ? rc : msg_send(FD_CONTROL, &m, -1, e);

@@ -7,6 +7,7 @@
 #include "image/pull.h"
 
 #include "image/policy.h"
+#include "lib/sys.h"
 
 /* Fetches a manifest or index; its digest is known afterwards, and right if one was asked for. */
 static int
@@ -127,44 +128,66 @@ check_mix(const struct pull_request *req, const struct manifest *m,
 
 /* All keys before the first layer byte: a missing one fails early. */
 static int
-unwrap_all(const struct image_env *env, const struct manifest *m, struct err *e)
+unwrap_all(const struct image_env *env, struct layer_plan *plans, size_t n, struct err *e)
 {
-	for (size_t i = 0; i < m->nlayers; i++) {
+	for (size_t i = 0; i < n; i++) {
+		const struct layer *layer = plans[i].layer;
 		cleanup(ocicrypt_wrapped_fini) struct ocicrypt_wrapped wrapped = { 0 };
 		struct ocicrypt_public public;
-		uint8_t fingerprint[32];
 		int rc;
 
-		if (!m->layers[i].encrypted)
+		if (!layer->encrypted)
 			continue;
-		rc = ocicrypt_layer_public(&m->layers[i], &public, e);
+		rc = ocicrypt_layer_public(layer, &public, e);
 		if (rc == 0)
-			rc = ocicrypt_wrapped_keys(&m->layers[i], OCICRYPT_PROVIDER, &wrapped, e);
+			rc = ocicrypt_wrapped_keys(layer, OCICRYPT_PROVIDER, &wrapped, e);
 		if (rc == 0)
-			rc = env->unwrap(env->arg, i, &wrapped, fingerprint, e);
+			rc = env->unwrap(env->arg, i, &wrapped, plans[i].fingerprint, e);
 		if (rc < 0)
-			return err_wrap(e, "layer %zu of %zu: key", i + 1, m->nlayers);
+			return err_wrap(e, "layer %zu of %zu: key", i + 1, n);
 	}
 	return 0;
+}
+
+static int
+pull_planned(const struct pull_request *req, const struct image_env *env,
+    struct layer_plan *plans, size_t n, struct err *e)
+{
+	for (int turn = 0; turn < 2; turn++) {
+		size_t failed = n;
+		int rc = unwrap_all(env, plans, n, e);
+
+		if (rc < 0)
+			return rc;
+		rc = env->layers(env->arg, &req->ref, plans, n, &failed, e);
+		if (rc == -ERR_IMAGE_NOTFOUND && failed < n && plans[failed].layer->foreign)
+			err_wrap(e, "nondistributable, and its urls are not followed: "
+			    "they would choose what this machine connects to");
+		if (rc < 0 && failed < n)
+			err_wrap(e, "layer %zu of %zu (%.19s…)", failed + 1, n,
+			    plans[failed].layer->desc.digest.text);
+		if (rc <= 0)
+			return rc;
+	}
+	return err_set(e, ERR_BUG, "layers: neither way works");
 }
 
 static int
 pull_layers(const struct pull_request *req, const struct image_env *env,
     const struct manifest *m, const struct image_config *config, struct err *e)
 {
-	for (size_t i = 0; i < m->nlayers; i++) {
-		struct layer_plan plan = { i, m->nlayers, &m->layers[i], &config->diff_ids[i] };
-		int rc;
+	struct layer_plan *plans;
+	int rc;
 
-		rc = env->layer(env->arg, &req->ref, &plan, e);
-		if (rc == -ERR_IMAGE_NOTFOUND && m->layers[i].foreign)
-			err_wrap(e, "nondistributable, and its urls are not followed: "
-			    "they would choose what this machine connects to");
-		if (rc < 0)
-			return err_wrap(e, "layer %zu of %zu (%.19s…)", i + 1,
-			    m->nlayers, m->layers[i].desc.digest.text);
-	}
-	return 0;
+	plans = sys_alloc((m->nlayers + 1) * sizeof(*plans));
+	if (plans == NULL)
+		return err_set(e, ERR_NOMEM, "%zu layers", m->nlayers);
+	for (size_t i = 0; i < m->nlayers; i++)
+		plans[i] = (struct layer_plan){ .number = i, .of = m->nlayers,
+		    .layer = &m->layers[i], .diff_id = &config->diff_ids[i] };
+	rc = pull_planned(req, env, plans, m->nlayers, e);
+	sys_free(plans);
+	return rc;
 }
 
 static int
@@ -199,8 +222,7 @@ pull_manifest(const struct pull_request *req, const struct image_env *env,
 		err_wrap(e, "config %.19s…", m.config.digest.text);
 	} else if ((rc = check_mix(req, &m, res, e)) < 0) {
 		err_wrap(e, "policy");
-	} else if ((rc = unwrap_all(env, &m, e)) == 0 &&
-	    (rc = pull_layers(req, env, &m, &config, e)) == 0) {
+	} else if ((rc = pull_layers(req, env, &m, &config, e)) == 0) {
 		rc = env->bundle(env->arg, &config, e);
 		if (rc < 0)
 			err_wrap(e, "bundle");

@@ -21,6 +21,7 @@ struct layer_plan {
 	size_t			 number, of;	/* 0-based, bottom first; of so many */
 	const struct layer	*layer;
 	const struct digest	*diff_id;
+	uint8_t			 fingerprint[32];	/* of the layer's key; zeros for a plain layer */
 };
 
 struct image_env {
@@ -33,8 +34,13 @@ struct image_env {
 	 * two layers have the same key and nonce, and only who had the key can have made it.
 	 */
 	int	(*unwrap)(void *, size_t number, const struct ocicrypt_wrapped *, uint8_t fingerprint[32], struct err *);
-	/* Fetches, checks, decrypts and unpacks one layer onto the root: 0 only when every check has passed. */
-	int	(*layer)(void *, const struct image_ref *, const struct layer_plan *, struct err *);
+	/*
+	 * Fetches, checks, decrypts and unpacks all layers, and puts the root together: 0 only when every check
+	 * has passed. 1: it must be done in another way; the keys are asked for again, and then this, once.
+	 * *failed: the layer whose fault it was; n when it was none's.
+	 */
+	int	(*layers)(void *, const struct image_ref *, const struct layer_plan plans[], size_t n,
+		    size_t *failed, struct err *);
 	/* The rootfs is complete: writes the runtime configuration. */
 	int	(*bundle)(void *, const struct image_config *, struct err *);
 	void	*arg;

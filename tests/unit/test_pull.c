@@ -99,14 +99,20 @@ env_unwrap(maybe_unused void *arg, size_t number, const struct ocicrypt_wrapped 
 }
 
 static int
-env_layer(maybe_unused void *arg, maybe_unused const struct image_ref *ref, const struct layer_plan *plan,
-    struct err *why)
+env_layers(maybe_unused void *arg, maybe_unused const struct image_ref *ref, const struct layer_plan *plans,
+    size_t n, size_t *failed, struct err *why)
 {
-	char text[32];
+	for (size_t i = 0; i < n; i++) {
+		char text[32];
 
-	snprintf(text, sizeof(text), "layer%zu/%zu", plan->number, plan->of);
-	note(text);
-	return reg.layer_fails != ERR_NONE ? err_set(why, reg.layer_fails, "as told") : 0;
+		snprintf(text, sizeof(text), "layer%zu/%zu", plans[i].number, plans[i].of);
+		note(text);
+		if (reg.layer_fails != ERR_NONE) {
+			*failed = i;
+			return err_set(why, reg.layer_fails, "as told");
+		}
+	}
+	return 0;
 }
 
 static int
@@ -120,7 +126,7 @@ static const struct image_env env = {
 	.manifest = env_manifest,
 	.blob = env_blob,
 	.unwrap = env_unwrap,
-	.layer = env_layer,
+	.layers = env_layers,
 	.bundle = env_bundle,
 };
 
