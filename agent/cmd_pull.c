@@ -12,6 +12,7 @@
 #include "agent/net_setup.h"
 #include "agent/progress.h"
 #include "agent/snapshot.h"
+#include "agent/source_setup.h"
 #include "image/manifest.h"
 #include "image/reference.h"
 #include "image/zstd.h"
@@ -47,9 +48,10 @@ static const struct option_def options[] = {
 };
 
 static const char more[] =
-    "IMAGE is docker://HOST[:PORT]/PATH[:TAG|@DIGEST] or oci:DIR[:TAG]. BUNDLE gets rootfs and\n"
-    "config.json, all at once at the end; it must not exist or be empty. The manifest's digest is\n"
-    "printed. Everything is checked: digests of manifest, configuration, layers and their content,\n"
+    "IMAGE is docker://HOST[:PORT]/PATH[:TAG|@DIGEST], oci:DIR[:NAME], oci-archive:FILE[:NAME] or\n"
+    "docker-archive:FILE[:REF] (docker save); @N for NAME or REF is image number N, from 0. BUNDLE gets\n"
+    "rootfs and config.json, all at once at the end; it must not exist or be empty. The manifest's\n"
+    "digest is printed; of docker-archive it is that of a manifest made here, as the file has none. Everything is checked: digests of manifest, configuration, layers and their content,\n"
     "the MAC of encrypted layers, and the policy before all.\n\n"
     "Examples:\n"
     "  aa-cli pull --policy policy.json docker://registry.example.org/app:v1 /run/app\n"
@@ -59,10 +61,9 @@ static const char more[] =
 struct job {
 	struct monitor		 m;
 	struct staging		 staging;
+	struct source_setup	 source;
 	struct snapshot		 snapshot;
 	struct snapshot_options	 snapshot_options;
-	char			 image[PATH_MAX + 256];	/* as the pull role gets it */
-	struct image_ref	 ref;
 	struct platform		 platform;
 	enum device_nodes	 devices;
 	unsigned		 window_log;	/* of zstd */
@@ -70,30 +71,6 @@ struct job {
 	int			 net, key, pull;	/* control sockets */
 	char			 digest[160];		/* the result */
 };
-
-/* The policy knows layouts by their absolute path. */
-static int
-parse_image(struct job *j, const char *image, struct err *e)
-{
-	char *absolute;
-	int n, rc = image_ref_parse(span_str(image), &j->ref, e);
-
-	if (rc < 0)
-		return rc;
-	snprintf(j->image, sizeof(j->image), "%s", image);
-	if (j->ref.transport != TRANSPORT_OCI)
-		return 0;
-	absolute = realpath(j->ref.dir, NULL);
-	if (absolute == NULL)
-		return err_sys_as(e, ERR_IMAGE_NOTFOUND, "%s", j->ref.dir);
-	if (strchr(absolute, ':') != NULL)
-		rc = err_set(e, ERR_USAGE, "%s: a colon in the directory's name begins the tag", absolute);
-	n = snprintf(j->image, sizeof(j->image), "oci:%s%s%s", absolute, j->ref.tag[0] ? ":" : "", j->ref.tag);
-	free(absolute);
-	if (rc == 0 && n >= (int)sizeof(j->image))
-		rc = err_set(e, ERR_LIMIT, "%s: too long", image);
-	return rc;
-}
 
 static int
 check_snapshot_options(struct snapshot_options *o, struct err *e)
@@ -112,7 +89,7 @@ static int
 check_options(struct job *j, const char *image, struct err *e)
 {
 	static const char provider[] = "provider:attestation-agent:";
-	int rc = parse_image(j, image, e);
+	int rc = source_open(image, &j->source, e);
 
 	if (rc < 0)
 		return rc;
@@ -149,7 +126,7 @@ set_up_pull(struct job *j, struct err *e)
 	else if (opt.policy != NULL || errno != ENOENT)
 		rc = err_sys_as(e, ERR_POLICY_INVALID, "policy %s", policy);
 	if (rc == 0)
-		rc = msg_put_str(&m, j->image, e);
+		rc = msg_put_str(&m, j->source.name, e);
 	if (rc == 0)
 		rc = msg_put_str(&m, j->platform.os, e);
 	if (rc == 0)
@@ -170,14 +147,9 @@ set_up_pull(struct job *j, struct err *e)
 static int
 start_roles(struct job *j, struct err *e)
 {
-	autoclose int config = -1, layout = -1, net_a = -1, net_b = -1, key_a = -1, key_b = -1;
+	autoclose int config = -1, net_a = -1, net_b = -1, key_a = -1, key_b = -1;
 	int pair[2], rc;
 
-	if (j->ref.transport == TRANSPORT_OCI) {
-		layout = open(j->ref.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (layout < 0)
-			return err_sys_as(e, ERR_IMAGE_NOTFOUND, "%s", j->ref.dir);
-	}
 	config = sys_openat(j->staging.dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (config < 0)
 		return err_sys_as(e, ERR_STORAGE, "config.json");
@@ -191,12 +163,12 @@ start_roles(struct job *j, struct err *e)
 		return rc;
 	key_a = pair[0];
 	key_b = pair[1];
-	rc = monitor_start(&j->m, ROLE_NET, &net_a, 1, &j->net, NULL, e);
+	rc = source_start(&j->source, &j->m, net_a, &j->net, e);
 	if (rc == 0)
 		rc = monitor_start(&j->m, ROLE_KEY, &key_a, 1, &j->key, NULL, e);
 	if (rc == 0)
 		rc = monitor_start(&j->m, ROLE_PULL, (int[]){ net_b, key_b, j->staging.dir,
-		    config, layout }, 5, &j->pull, NULL, e);
+		    config, source_layout(&j->source) }, 5, &j->pull, NULL, e);
 	return rc;
 }
 
@@ -263,8 +235,8 @@ run_roles(struct job *j, struct err *e)
 {
 	int rc = start_roles(j, e);
 
-	if (rc == 0)
-		rc = net_set_up(j->net, &opt.net, &j->ref, e);
+	if (rc == 0 && j->source.ref.transport == TRANSPORT_DOCKER)
+		rc = net_set_up(j->net, &opt.net, &j->source.ref, e);
 	if (rc == 0)
 		rc = monitor_set_up_key(j->key, opt.kbc_params, opt.ctr, e);
 	if (rc == 0)
@@ -311,7 +283,7 @@ make_bundle(struct job *j, struct err *e)
 static int
 run(const char **operands, maybe_unused size_t n, struct err *e)
 {
-	struct job j = { .net = -1, .key = -1, .pull = -1 };
+	struct job j = { .source.fd = -1, .net = -1, .key = -1, .pull = -1 };
 	int rc = check_options(&j, operands[0], e);
 
 	if (rc < 0)

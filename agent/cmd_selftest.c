@@ -24,8 +24,8 @@ static const struct option_def options[] = {
 };
 
 static const char more[] =
-    "ROLE is net, key, pull, crypt or unpack. Each line is a deed that a process of this role tried from\n"
-    "inside its sandbox: what is meant, what happened. The exit status is 0 if all agree.\n\n"
+    "ROLE is net, archive, key, pull, crypt or unpack. Each line is a deed that a process of this role\n"
+    "tried from inside its sandbox: what is meant, what happened. The exit status is 0 if all agree.\n\n"
     "Examples:\n"
     "  attestation-agent selftest-sandbox unpack\n"
     "  aa-cli selftest-sandbox --without inet net\n";

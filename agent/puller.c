@@ -161,7 +161,7 @@ static int
 take_setup(struct puller *p, const struct msg *m, struct err *e)
 {
 	struct platform *want = &p->request.platform;
-	char image[sizeof(p->request.ref.dir) + 256];
+	char image[sizeof(p->request.ref.dir) + LIMIT_REFERENCE];
 	struct msg_reader r = msg_reader(m);
 	uint8_t devices;
 

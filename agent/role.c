@@ -22,6 +22,7 @@ const struct role_ops *const roles[ROLE_COUNT] = {
 	[ROLE_PULL]	= &role_pull,
 	[ROLE_CRYPT]	= &role_crypt,
 	[ROLE_UNPACK]	= &role_unpack,
+	[ROLE_ARCHIVE]	= &role_archive,
 };
 
 bool

@@ -7,6 +7,7 @@
  * only; one process has the network.
  *
  *   monitor ─┬─ net     DNS, TCP, TLS, HTTP; registry credentials
+ *            │  or archive: tar, of a file that holds the image
  *            ├─ key     brokers, resources, unwrapping
  *            ├─ pull    manifests, configuration, policy; never a key
  *            └─ a pair for each layer:
@@ -24,19 +25,20 @@
 #include "lib/msg.h"
 #include "lib/sandbox.h"
 
-enum role { ROLE_NET, ROLE_KEY, ROLE_PULL, ROLE_CRYPT, ROLE_UNPACK, ROLE_COUNT };
+enum role { ROLE_NET, ROLE_KEY, ROLE_PULL, ROLE_CRYPT, ROLE_UNPACK, ROLE_ARCHIVE, ROLE_COUNT };
 
 /*
  * Numeric ids in root mode; no passwd entry is needed. They differ because processes
  * of one uid may signal each other. unpack stays root with a few capabilities.
  */
-enum { UID_NET = 64310, UID_KEY, UID_PULL, UID_CRYPT };
+enum { UID_NET = 64310, UID_KEY, UID_PULL, UID_CRYPT, UID_ARCHIVE };
 
 /* Descriptors of every role: 0 and 1 lead nowhere (selftest: 1 is the table), 2 is the log. */
 enum {
 	FD_CONTROL = 3,				/* the monitor; of crypt and unpack: who gave the job */
 	NET_FD_PULL = 4,
 	KEY_FD_PULL = 4,
+	ARCHIVE_FD_PULL = 4, ARCHIVE_FD_FILE,
 	PULL_FD_NET = 4, PULL_FD_KEY, PULL_FD_STAGING, PULL_FD_CONFIG,
 	PULL_FD_LAYOUT,				/* closed unless the source is one */
 	CRYPT_FD_OUT = 4, CRYPT_FD_KEY,
@@ -58,7 +60,7 @@ struct role_ops {
 	int		(*serve)(struct err *);	/* until its peer is gone */
 };
 extern const struct role_ops *const roles[ROLE_COUNT];
-extern const struct role_ops role_net, role_key, role_pull, role_crypt, role_unpack;
+extern const struct role_ops role_net, role_key, role_pull, role_crypt, role_unpack, role_archive;
 
 /* How the monitor starts a role: words on its command line, nothing secret. */
 struct role_start {
@@ -97,7 +99,8 @@ enum {
 	M_OPAQUE,	/* unpack → monitor: fd: a directory of the layer that hides what is below it */
 	M_PROGRESS,	/* pull → monitor: u32 layer, u8 stage, u64 bytes */
 	M_PULL_DONE,	/* pull → monitor: err?, str manifest digest */
-	M_GET,		/* pull → net: u8 blob, str reference, str tag or digest, u64 max; fd: where the body goes */
+	M_ARCHIVE_SETUP,/* monitor → archive: str image, as pull gets it */
+	M_GET,		/* pull → net or archive: u8 blob, str reference, str tag or digest, u64 max; fd: where the body goes */
 	M_GET_HEAD,	/* net → pull: str content type, str docker content digest */
 	M_GET_PROGRESS,	/* net → pull: u64 bytes so far */
 	M_GET_DONE,	/* net → pull: err? */

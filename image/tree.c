@@ -13,6 +13,7 @@
 #include <fcntl.h>
 
 #include "image/tree_dir.h"
+#include "image/tree_overlay.h"
 #include "image/tree_xattr.h"
 #include "image/whiteout.h"
 #include "lib/fs.h"
@@ -28,7 +29,8 @@ struct tree {
 	struct tree_stats	stats;
 	struct tree_dir		dir;		/* where the entry goes */
 	struct tree_path	path, link;	/* of the entry; of a hard link's target */
-	struct written		written;	/* unless it is the first layer */
+	struct written		written;	/* on a flat root, unless it is the first layer */
+	struct tree_overlay	overlay;
 };
 
 int
@@ -40,8 +42,10 @@ tree_open(const struct tree_options *options, struct tree **out, struct err *e)
 	if (t == NULL)
 		return err_set(e, ERR_NOMEM, "tree: out of memory");
 	t->options = *options;
-	tree_dir_init(&t->dir, options->root, geteuid() != 0);
-	if ((rc = written_init(&t->written, e)) < 0) {
+	tree_dir_init(&t->dir, options->root, geteuid() != 0,
+	    options->overlay ? &t->overlay : NULL);
+	if ((rc = written_init(&t->written, e)) < 0 ||
+	    (rc = tree_overlay_init(&t->overlay, &t->options, e)) < 0) {
 		sys_free(t);
 		return rc;
 	}
@@ -56,6 +60,7 @@ tree_close(struct tree *t)
 		return;
 	tree_dir_fini(&t->dir);
 	written_fini(&t->written);
+	tree_overlay_fini(&t->overlay);
 	sys_free(t);
 }
 
@@ -131,6 +136,9 @@ remove_existing(struct tree *t, struct err *e)
 
 	if (fstatat(t->dir.fd, t->path.base, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return errno == ENOENT ? 0 : tree_fail(e, "look at what is there");
+	/* Its inode number, by which opaque directories are known, may be given to another one. */
+	if (t->options.overlay && S_ISDIR(st.st_mode) && t->overlay.opaque.n > 0)
+		return err_set(e, ERR_UNSUPPORTED, "directory replaced in a layer with opaque ones");
 	/* The current directory may have been reached through either. */
 	if (S_ISDIR(st.st_mode) || S_ISLNK(st.st_mode))
 		t->dir.stale = true;
@@ -243,6 +251,13 @@ make_file(struct tree *t, struct tar_reader *r, const struct tar_entry *entry, s
  * Directories.
  */
 
+/* The current entry took the place of a whiteout, or of what hides as one does. */
+static int
+hide_below(struct tree *t, struct err *e)
+{
+	return tree_overlay_hide(&t->overlay, t->dir.fd, t->path.base, 0, 0, e);
+}
+
 /* A directory that is there already stays with what is in it. */
 static int
 make_or_keep_directory(struct tree *t, bool *kept, struct err *e)
@@ -265,8 +280,9 @@ make_or_keep_directory(struct tree *t, bool *kept, struct err *e)
 	}
 	if ((rc = remove_existing(t, e)) < 0)
 		return rc;
-	return mkdirat(t->dir.fd, t->path.base, 0700) == -1 ?
-	    tree_fail(e, "create directory") : 0;
+	if (mkdirat(t->dir.fd, t->path.base, 0700) == -1)
+		return tree_fail(e, "create directory");
+	return t->options.overlay ? hide_below(t, e) : 0;
 }
 
 /* What a lower layer said of it is replaced as a whole, as overlayfs does. */
@@ -311,6 +327,7 @@ apply_root(struct tree *t, const struct tar_entry *entry, struct err *e)
 	/* Its times, if it is the current directory, are put back before they are set. */
 	if ((rc = tree_dir_leave(&t->dir, e)) < 0)
 		return rc;
+	t->stats.root_entry = true;
 	if (t->dir.open_up && fchmod(t->options.root, S_IRWXU) == -1)
 		return tree_fail(e, "open up root");
 	fd = sys_openat(t->options.root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
@@ -359,6 +376,16 @@ replace_by_link(struct tree *t, int from, struct err *e)
 	return 0;
 }
 
+/* A whiteout is no target: what it hides is of a lower layer, as is what is not there. */
+static bool
+link_target_exists(const struct tree *t, int from)
+{
+	struct stat st;
+
+	return from != -1 && fstatat(from, t->link.base, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    !tree_overlay_is_whiteout(&st);
+}
+
 /* Attributes are those of the target: a link has none of its own. */
 static int
 make_hardlink(struct tree *t, const struct tar_entry *entry, struct err *e)
@@ -368,6 +395,9 @@ make_hardlink(struct tree *t, const struct tar_entry *entry, struct err *e)
 	if (!tree_path_set(&t->link, entry->link) || t->link.base[0] == '\0')
 		return err_set(e, ERR_LAYER, "link to the root or to a name too long");
 	from = tree_dir_find(&t->dir, t->link.parent);
+	if (t->options.overlay && !link_target_exists(t, from))
+		return err_set(e, ERR_UNSUPPORTED, "link to %s, which is not in this layer",
+		    entry->link);
 	if (from == -1)
 		return tree_fail(e, "link target");
 	if (linkat(from, t->link.base, t->dir.fd, t->path.base, 0) == 0)
@@ -410,7 +440,9 @@ make_node(struct tree *t, const struct tar_entry *entry, struct err *e)
 		return rc;
 	if (entry->type != TAR_FIFO && t->options.devices == DEVICES_SKIP) {
 		t->stats.skipped_devices++;
-		return 0;
+		/* What lower layers have there goes all the same. */
+		return t->options.overlay ? tree_overlay_hide(&t->overlay, t->dir.fd,
+		    t->path.base, 0, 0, e) : 0;
 	}
 	if (mknodat(t->dir.fd, t->path.base, type | (entry->mode & 0777),
 	    makedev(entry->major, entry->minor)) == -1)
@@ -443,11 +475,31 @@ make(struct tree *t, struct tar_reader *r, const struct tar_entry *entry, struct
 }
 
 static int
-apply_whiteout(struct tree *t, enum whiteout kind, struct err *e)
+apply_overlay_whiteout(struct tree *t, enum whiteout kind, const struct tar_entry *entry,
+    struct err *e)
+{
+	struct stat root;
+
+	if (kind == WHITEOUT_NAME)
+		return tree_overlay_hide(&t->overlay, t->dir.fd,
+		    t->path.base + sizeof(WHITEOUT_PREFIX) - 1, entry->uid, entry->gid, e);
+	if (fstat(t->options.root, &root) == -1)
+		return tree_fail(e, "look at root");
+	if (root.st_ino == t->dir.st.st_ino && root.st_dev == t->dir.st.st_dev)
+		return err_set(e, ERR_UNSUPPORTED, "the whole root opaque");
+	return tree_overlay_clear(&t->overlay, t->dir.fd, e);
+}
+
+static int
+apply_whiteout(struct tree *t, enum whiteout kind, const struct tar_entry *entry, struct err *e)
 {
 	if (kind == WHITEOUT_BAD)
 		return err_set(e, ERR_LAYER, "whiteout without a name");
-	if (kind == WHITEOUT_IGNORED || t->options.first_layer)
+	if (kind == WHITEOUT_IGNORED)
+		return 0;
+	if (t->options.overlay)
+		return apply_overlay_whiteout(t, kind, entry, e);
+	if (t->options.first_layer)
 		return 0;
 	t->dir.stale = true;
 	if (kind == WHITEOUT_OPAQUE)
@@ -473,8 +525,8 @@ apply(struct tree *t, struct tar_reader *r, const struct tar_entry *entry, struc
 		return rc;
 	kind = whiteout_kind(t->path.base);
 	if (kind != WHITEOUT_NONE)
-		return apply_whiteout(t, kind, e);
-	if ((rc = make(t, r, entry, e)) < 0 || t->options.first_layer)
+		return apply_whiteout(t, kind, entry, e);
+	if ((rc = make(t, r, entry, e)) < 0 || t->options.first_layer || t->options.overlay)
 		return rc;
 	return written_add(&t->written, t->dir.st.st_ino, t->path.base, e);
 }
@@ -484,5 +536,6 @@ tree_apply(struct tree *t, struct tar_reader *r, const struct tar_entry *entry, 
 {
 	int rc = apply(t, r, entry, e);
 
+	t->stats.implied_dirs = t->dir.implied;
 	return rc < 0 ? err_wrap(e, "%.200s", entry->path) : 0;
 }

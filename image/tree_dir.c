@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 
+#include "image/tree_overlay.h"
 #include "lib/sys.h"
 
 enum {
@@ -65,9 +66,11 @@ tree_fail(struct err *e, const char *what)
 }
 
 void
-tree_dir_init(struct tree_dir *d, int root, bool open_up)
+tree_dir_init(struct tree_dir *d, int root, bool open_up, struct tree_overlay *overlay)
 {
-	*d = (struct tree_dir){ .root = root, .open_up = open_up, .fd = -1 };
+	*d = (struct tree_dir){
+		.root = root, .open_up = open_up, .overlay = overlay, .fd = -1,
+	};
 }
 
 void
@@ -182,16 +185,60 @@ start_at_root(struct walk *w)
 	return move_to(w, sys_openat(d->root, ".", LOOK_FLAGS | O_DIRECTORY, 0));
 }
 
+/* A new directory of this name, in the place of a whiteout or of nothing. */
 static bool
-make_missing(struct walk *w, const char *name)
+make_directory(struct walk *w, const char *name, bool whiteout)
 {
 	struct stat st;
 
-	if (fstat(w->at, &st) == -1 || mkdirat(w->at, name, 0755) == -1)
+	if (fstat(w->at, &st) == -1 || (whiteout && unlinkat(w->at, name, 0) == -1) ||
+	    mkdirat(w->at, name, 0755) == -1)
 		return false;
 	/* Neither the umask nor the new entry may show. */
 	return fchmodat(w->at, name, 0755, 0) == 0 &&
 	    utimensat(w->at, ".", (struct timespec[]){ st.st_atim, st.st_mtim }, 0) == 0;
+}
+
+static bool
+make_missing(struct walk *w, const char *name)
+{
+	w->d->implied++;
+	return make_directory(w, name, false);
+}
+
+/* Hides what the whiteout hid. What lower layers say of the name is void, so nothing is implied. */
+static bool
+replace_whiteout(struct walk *w, const char *name)
+{
+	autoclose int fd = -1;
+
+	if (!make_directory(w, name, true))
+		return false;
+	fd = sys_openat(w->at, name, DIR_FLAGS | O_NOFOLLOW, 0);
+	return fd != -1 && tree_overlay_mark(w->d->overlay, fd) == 0;
+}
+
+static int
+look(const struct walk *w, const char *name, struct stat *st)
+{
+	autoclose int fd = sys_openat(w->at, name, LOOK_FLAGS, 0);
+
+	return fd == -1 || fstat(fd, st) == -1 ? -1 : fd_steal(&fd);
+}
+
+/* The name as it is, or as it is made to be. */
+static int
+look_or_make(struct walk *w, const char *name, struct stat *st)
+{
+	autoclose int fd = look(w, name, st);
+
+	if (!w->create)
+		return fd_steal(&fd);
+	if (fd == -1)
+		return errno == ENOENT && make_missing(w, name) ? look(w, name, st) : -1;
+	if (w->d->overlay != NULL && tree_overlay_is_whiteout(st))
+		return replace_whiteout(w, name) ? look(w, name, st) : -1;
+	return fd_steal(&fd);
 }
 
 static bool
@@ -202,10 +249,8 @@ step(struct walk *w, const char *name)
 
 	if (strcmp(name, "..") == 0)
 		return move_up(w);
-	fd = sys_openat(w->at, name, LOOK_FLAGS, 0);
-	if (fd == -1 && errno == ENOENT && w->create && make_missing(w, name))
-		fd = sys_openat(w->at, name, LOOK_FLAGS, 0);
-	if (fd == -1 || fstat(fd, &st) == -1)
+	fd = look_or_make(w, name, &st);
+	if (fd == -1)
 		return false;
 	if (S_ISLNK(st.st_mode))
 		return follow(w, fd);
@@ -265,6 +310,7 @@ resolve(struct tree_dir *d, const char *path, int flags, bool create)
 			d->no_openat2 = true;
 	}
 	if (d->no_openat2 || (fd == -1 && errno == ENOENT && create) ||
+	    (fd == -1 && errno == ENOTDIR && create && d->overlay != NULL) ||
 	    (fd == -1 && errno == EACCES && d->open_up))
 		fd = walk(d, path, flags, create);
 	return fd;

@@ -24,9 +24,13 @@ struct tree_path {
  */
 bool tree_path_set(struct tree_path *, const char *name);
 
+struct tree_overlay;
+
 struct tree_dir {
 	int		root;		/* borrowed */
 	bool		open_up;	/* not root: give the owner rwx as long as we are inside */
+	struct tree_overlay *overlay;	/* NULL on a flat root; else whiteouts on the way become directories */
+	uint64_t	implied;	/* directories made on the way */
 	bool		no_openat2;	/* the kernel or a filter does not have it */
 	int		fd;		/* of the current directory, -1 for none */
 	bool		stale;		/* its path may lead elsewhere by now */
@@ -39,7 +43,7 @@ struct tree_dir {
 	size_t		nopened;
 };
 
-void tree_dir_init(struct tree_dir *, int root, bool open_up);
+void tree_dir_init(struct tree_dir *, int root, bool open_up, struct tree_overlay *);
 void tree_dir_fini(struct tree_dir *);
 
 /* Makes the directory the current one, with all that is missing on the way (0755). -ERR_LAYER, -ERR_STORAGE. */

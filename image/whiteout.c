@@ -7,6 +7,7 @@
 #include "image/whiteout.h"
 
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -176,7 +177,7 @@ struct frame {
 };
 
 struct remover {
-	const struct written	*written;
+	const struct written	*written;	/* stays; NULL: all but devices 0:0 stays */
 	int			 top;		/* where the name of frame 0 is */
 	size_t			 depth;
 	struct frame		 frames[DEPTH_MAX];
@@ -250,15 +251,24 @@ pop(struct remover *r, struct err *e)
 	return err_sys_as(e, ERR_STORAGE, "whiteout: remove %s", f->name);
 }
 
+static bool
+stays(const struct remover *r, ino_t dir, const char *name, const struct stat *st)
+{
+	if (r->written != NULL)
+		return written_has(r->written, dir, name);
+	return !S_ISCHR(st->st_mode) || st->st_rdev != makedev(0, 0);
+}
+
 static int
 visit(struct remover *r, const char *name, struct err *e)
 {
 	struct frame *f = &r->frames[r->depth - 1];
-	bool keep = written_has(r->written, f->st.st_ino, name);
 	struct stat st;
+	bool keep;
 
 	if (fstatat(dirfd(f->dir), name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return err_sys_as(e, ERR_STORAGE, "whiteout: %s", name);
+	keep = stays(r, f->st.st_ino, name, &st);
 	if (S_ISDIR(st.st_mode))
 		return push(r, dirfd(f->dir), name, keep, e);
 	if (keep)
@@ -331,4 +341,10 @@ int
 whiteout_clear(const struct written *w, int dir, struct err *e)
 {
 	return remove_below(w, dir, ".", true, e);
+}
+
+int
+whiteout_clear_devices(int dir, struct err *e)
+{
+	return remove_below(NULL, dir, ".", true, e);
 }

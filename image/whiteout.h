@@ -1,7 +1,7 @@
 /*
  * whiteout.h: names that say "removed by this layer", and the removal of what
  * lower layers put there, while that which this layer wrote itself stays. For
- * flat roots. Source: OCI image-spec, layer.md, "Whiteouts".
+ * flat roots; the form for overlayfs: tree_overlay.h. Source: OCI image-spec, layer.md, "Whiteouts".
  */
 #ifndef IMAGE_WHITEOUT_H
 #define IMAGE_WHITEOUT_H
@@ -42,5 +42,7 @@ bool written_has(const struct written *, ino_t dir, const char *name);
  */
 int whiteout_remove(const struct written *, int dir, const char *name, struct err *) must_check;
 int whiteout_clear(const struct written *, int dir, struct err *) must_check;
+/* Removes the devices 0:0, at any depth. The same errors. */
+int whiteout_clear_devices(int dir, struct err *) must_check;
 
 #endif

@@ -9,6 +9,7 @@
 #include "lib/json_doc.h"
 #include "lib/limits.h"
 #include "lib/sys.h"
+#include "lib/utf8.h"
 
 enum { MAX_TOKENS = 1000000, FIRST_TOKENS = 32 };
 
@@ -93,29 +94,6 @@ token_end(struct scan *s, uint32_t t)
 	s->state = BEHIND_VALUE;
 }
 
-/* Bytes of the UTF-8 sequence at the front, 0 if it is none (RFC 3629). */
-static size_t
-utf8_length(struct span in)
-{
-	uint8_t c = in.p[0], low = 0x80, high = 0xbf;
-	size_t n = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-
-	if (n == 0 || n > in.len)
-		return 0;
-	if (c == 0xe0)
-		low = 0xa0;	/* overlong */
-	if (c == 0xed)
-		high = 0x9f;	/* surrogates */
-	if (c == 0xf0)
-		low = 0x90;	/* overlong */
-	if (c == 0xf4)
-		high = 0x8f;	/* above U+10FFFF */
-	for (size_t i = 1; i < n; i++, low = 0x80, high = 0xbf)
-		if (in.p[i] < low || in.p[i] > high)
-			return 0;
-	return n;
-}
-
 /* \uXXXX at this place, not a check of what it means. */
 static bool
 is_unicode_escape(struct span in)
@@ -157,13 +135,14 @@ scan_string(struct scan *s)
 {
 	advance(s, 1);
 	while (!looking_at(s, '"')) {
+		uint32_t c;
 		size_t n;
 
 		if (s->in.len == 0)
 			return bad(s, "string without end");
 		if (s->in.p[0] < 0x20)
 			return bad(s, "control character in a string");
-		n = looking_at(s, '\\') ? escape_length(s->in) : utf8_length(s->in);
+		n = looking_at(s, '\\') ? escape_length(s->in) : utf8_decode(s->in, &c);
 		if (n == 0)
 			return bad(s, "bad escape or UTF-8");
 		advance(s, n);

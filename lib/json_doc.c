@@ -7,6 +7,7 @@
 #include "lib/json_doc.h"
 
 #include "lib/sys.h"
+#include "lib/utf8.h"
 
 enum { FIRST_INDEX = 64 };
 
@@ -28,18 +29,6 @@ struct decoder {
 	uint8_t		out[4];		/* UTF-8 of the last escape */
 	uint8_t		n, at;
 };
-
-static uint8_t
-utf8_encode(uint32_t c, uint8_t out[4])
-{
-	static const uint8_t lead[5] = { 0, 0, 0xc0, 0xe0, 0xf0 };
-	uint8_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-
-	for (unsigned i = n - 1u; i > 0; i--, c >>= 6)
-		out[i] = (uint8_t)(0x80 | (c & 0x3f));
-	out[0] = (uint8_t)(lead[n] | c);
-	return n;
-}
 
 /* Decodes the escape at the front: \uXXXX, a pair of them, or \ and a letter. */
 static void

@@ -22,6 +22,9 @@
 #define LIMIT_PACKET		KIB(32)		/* one annotation packet */
 
 #define LIMIT_JSON_DEPTH	32
+#define LIMIT_TOML		KIB(256)	/* a configuration that a person wrote */
+#define LIMIT_TOML_DEPTH	16
+#define LIMIT_TOML_VALUES	4096		/* names are compared one by one */
 #define LIMIT_INDEX_ENTRIES	1000
 #define LIMIT_INDEX_DEPTH	2
 #define LIMIT_LAYERS		512

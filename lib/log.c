@@ -7,6 +7,7 @@
 #include "lib/log.h"
 
 #include "lib/sys.h"
+#include "lib/utf8.h"
 
 enum { RECORD_MAX = 1024 };
 
@@ -51,32 +52,6 @@ log_current(void)
 	return log_to.level;
 }
 
-/*
- * Length of the well-formed UTF-8 character at p (RFC 3629: shortest form, no
- * surrogates, up to U+10FFFF) and its value; 0 when there is none.
- */
-static size_t
-utf8_at(const uint8_t *p, size_t len, uint32_t *out)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc0 ? 0 : p[0] < 0xe0 ? 2 :
-	    p[0] < 0xf0 ? 3 : p[0] < 0xf8 ? 4 : 0;
-	uint32_t c;
-
-	if (n == 0 || n > len)
-		return 0;
-	c = n == 1 ? p[0] : p[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3fu);
-	}
-	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return 0;
-	*out = c;
-	return n;
-}
-
 /* Moves the cursor, starts a line, or changes the direction of reading. */
 static bool
 is_control(uint32_t c)
@@ -113,7 +88,7 @@ line_add_unit(struct line *l, const uint8_t *p, size_t len, bool json)
 {
 	char hex[8];
 	uint32_t c;
-	size_t n = utf8_at(p, len, &c);
+	size_t n = utf8_decode((struct span){ p, len }, &c);
 
 	if (n > 0 && !is_control(c)) {
 		if (json && (c == '"' || c == '\\')) {
