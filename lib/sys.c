@@ -214,6 +214,7 @@ const struct sys_ops sys_real = {
 	.read = read,
 	.write = write,
 	.renameat2 = real_renameat2,
+	.fstatfs = fstatfs,
 	.connect = connect,
 	.sendmsg = sendmsg,
 	.recvmsg = recvmsg,
@@ -330,6 +331,17 @@ sys_renameat2(int from_dir, const char *from, int to_dir, const char *to,
     unsigned flags)
 {
 	return sys->renameat2(from_dir, from, to_dir, to, flags);
+}
+
+int
+sys_fstatfs(int fd, struct statfs *out)
+{
+	int rc;
+
+	do
+		rc = sys->fstatfs(fd, out);
+	while (rc == -1 && errno == EINTR);
+	return rc;
 }
 
 int

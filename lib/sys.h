@@ -8,6 +8,7 @@
 #define LIB_SYS_H
 
 #include <sys/socket.h>
+#include <sys/statfs.h>
 
 #include "lib/base.h"
 
@@ -21,6 +22,7 @@ struct sys_ops {
 	ssize_t	(*read)(int, void *, size_t);
 	ssize_t	(*write)(int, const void *, size_t);
 	int	(*renameat2)(int, const char *, int, const char *, unsigned flags);
+	int	(*fstatfs)(int, struct statfs *);
 	int	(*connect)(int, const struct sockaddr *, socklen_t);
 	ssize_t	(*sendmsg)(int, const struct msghdr *, int);
 	ssize_t	(*recvmsg)(int, struct msghdr *, int);
@@ -38,7 +40,7 @@ enum {
 /* Entries in a spawn's list of descriptors; more is EINVAL. */
 #define SYS_SPAWN_FDS	16
 
-/* Thin wrappers; read, write, sendmsg and recvmsg repeat on EINTR. */
+/* Thin wrappers; read, write, fstatfs, sendmsg and recvmsg repeat on EINTR. */
 int64_t sys_now_ms(void);
 int64_t sys_wall_s(void);
 int sys_random(void *, size_t) must_check;
@@ -51,6 +53,7 @@ ssize_t sys_read(int, void *, size_t) must_check;
 ssize_t sys_write(int, const void *, size_t) must_check;
 int sys_write_all(int, const void *, size_t) must_check;	/* 0 or -1 with errno; blocking descriptors */
 int sys_renameat2(int, const char *, int, const char *, unsigned flags) must_check;
+int sys_fstatfs(int, struct statfs *) must_check;
 int sys_connect(int, const struct sockaddr *, socklen_t) must_check;
 ssize_t sys_sendmsg(int, const struct msghdr *, int) must_check;
 ssize_t sys_recvmsg(int, struct msghdr *, int) must_check;

@@ -100,6 +100,12 @@ fault_renameat2(int from_dir, const char *from, int to_dir, const char *to,
 }
 
 static int
+fault_fstatfs(int fd, struct statfs *out)
+{
+	return hit(FAULT_IO) ? -1 : sys_real.fstatfs(fd, out);
+}
+
+static int
 fault_connect(int fd, const struct sockaddr *address, socklen_t size)
 {
 	return hit(FAULT_IO) ? -1 : sys_real.connect(fd, address, size);
@@ -133,6 +139,7 @@ static const struct sys_ops faulty = {
 	.read = fault_read,
 	.write = fault_write,
 	.renameat2 = fault_renameat2,
+	.fstatfs = fault_fstatfs,
 	.connect = fault_connect,
 	.sendmsg = fault_sendmsg,
 	.recvmsg = fault_recvmsg,
