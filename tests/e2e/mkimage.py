@@ -13,9 +13,13 @@ A LAYER is a list key=value,...:
   text          hexadecimal text, which compresses, instead of random bytes
   tree=DIR      the tree below DIR instead  put=A:B       the file A as B (octal mode: A:B:MODE)
   tar=FILE      this archive, as it is      kind=features all sorts of entries; kind=over: whiteouts upon them
-  gzip=N        level (1); gzip=none: no compression; members=N[k|m]: a new gzip member every N bytes
+  gzip=N        level (1); gzip=none: no compression
+  zstd=N        level; window=LOG: as large a window, whatever the level
+  members=N[k|m]  a new gzip member or zstd frame every N bytes
+  skippable     zstd: a skippable frame before all others
   empty         no entry at all
-Layers are numbered from 0 in --wrong-diff-id and --wrong-size.
+  type=TYPE     media type, instead of the right one; urls=URL: where the manifest says it is, too
+Layers are numbered from 0 in --wrong-diff-id, --wrong-size and --lose-diff-id.
 """
 
 import argparse
@@ -28,6 +32,7 @@ import os
 import random
 import ssl
 import stat
+import subprocess
 import sys
 import tarfile
 import urllib.parse
@@ -42,6 +47,7 @@ TYPES = {
         "config": OCI + "config.v1+json",
         "tar": OCI + "layer.v1.tar",
         "gzip": OCI + "layer.v1.tar+gzip",
+        "zstd": OCI + "layer.v1.tar+zstd",
     },
     "docker": {
         "index": DOCKER + "distribution.manifest.list.v2+json",
@@ -49,6 +55,7 @@ TYPES = {
         "config": DOCKER + "container.image.v1+json",
         "tar": DOCKER + "image.rootfs.diff.tar",
         "gzip": DOCKER + "image.rootfs.diff.tar.gzip",
+        "zstd": DOCKER + "image.rootfs.diff.tar.zstd",
     },
 }
 
@@ -129,14 +136,33 @@ class Layout:
         return doc
 
 
-class BlobWriter(io.RawIOBase):
-    """Takes the archive; writes it plain, gzipped or in gzip members; knows both digests."""
+class ZstdFrame:
+    """One frame, by the zstd program: Python has no zstd of its own."""
 
-    def __init__(self, layout, level, member_size):
-        self.layout, self.level, self.member_size = layout, level, member_size
+    def __init__(self, options, file):
+        file.flush()
+        self.process = subprocess.Popen(["zstd", "-q", "-c", *options], stdin=subprocess.PIPE, stdout=file)
+
+    def write(self, data):
+        self.process.stdin.write(data)
+
+    def close(self):
+        self.process.stdin.close()
+        if self.process.wait() != 0:
+            sys.exit("mkimage.py: zstd failed")
+
+
+class BlobWriter(io.RawIOBase):
+    """Takes the archive; writes it plain or compressed, in members; knows both digests."""
+
+    def __init__(self, layout, spec):
+        self.layout, self.spec, self.member_size = layout, spec, number(spec.get("members", "0"))
+        self.kind = "zstd" if "zstd" in spec else "tar" if spec.get("gzip") == "none" else "gzip"
         self.temporary = os.path.join(layout.blobs, ".new-%d" % os.getpid())
         self.file = open(self.temporary, "wb")
-        self.diff_id, self.gzip, self.in_member = hashlib.sha256(), None, 0
+        self.diff_id, self.member, self.in_member = hashlib.sha256(), None, 0
+        if "skippable" in spec:
+            self.file.write(b"\x5a\x2a\x4d\x18\x05\x00\x00\x00table")
 
     def writable(self):
         return True
@@ -144,36 +170,45 @@ class BlobWriter(io.RawIOBase):
     def write(self, data):
         data = bytes(data)
         self.diff_id.update(data)
-        if self.level is None:
+        if self.kind == "tar":
             self.file.write(data)
             return len(data)
         done = 0
         while done < len(data):
-            if self.gzip is None:
-                self.gzip = gzip.GzipFile("", "wb", self.level, self.file, mtime=0)
-                self.in_member = 0
+            if self.member is None:
+                self.start_member()
             part = data[done:]
             if self.member_size:
                 part = part[:self.member_size - self.in_member]
-            self.gzip.write(part)
+            self.member.write(part)
             self.in_member += len(part)
             done += len(part)
             if self.in_member == self.member_size:
                 self.end_member()
         return len(data)
 
+    def start_member(self):
+        if self.kind == "gzip":
+            self.member = gzip.GzipFile("", "wb", int(self.spec.get("gzip", "1")), self.file, mtime=0)
+        else:
+            options = ["-" + self.spec["zstd"]]
+            if "window" in self.spec:
+                options.append("--long=" + self.spec["window"])
+            self.member = ZstdFrame(options, self.file)
+        self.in_member = 0
+
     def end_member(self):
-        if self.gzip is not None:
-            self.gzip.close()
-            self.gzip = None
+        if self.member is not None:
+            self.member.close()
+            self.member = None
 
     def finish(self):
         """(digest of the blob, its size, diff_id)"""
-        if self.level is not None and self.file.tell() == 0 and self.gzip is None:
-            self.gzip = gzip.GzipFile("", "wb", self.level, self.file, mtime=0)
+        if self.kind != "tar" and self.file.tell() == 0 and self.member is None:
+            self.start_member()
         self.end_member()
-        size = self.file.tell()
         self.file.close()
+        size = os.path.getsize(self.temporary)
         digest = file_digest(self.temporary)
         os.rename(self.temporary, self.layout.path(digest))
         return digest, size, "sha256:" + self.diff_id.hexdigest()
@@ -346,9 +381,7 @@ def put_over(tar):
 
 def build_layer(layout, text):
     spec = dict((part.partition("=")[0], part.partition("=")[2]) for part in text.split(","))
-    level = spec.get("gzip", "1")
-    level = None if level == "none" else int(level)
-    writer = BlobWriter(layout, level, number(spec.get("members", "0")))
+    writer = BlobWriter(layout, spec)
     if "tar" in spec:
         with open(spec["tar"], "rb") as f:
             for chunk in iter(lambda: f.read(1 << 20), b""):
@@ -366,14 +399,25 @@ def build_layer(layout, text):
             put_random(tar, spec)
         tar.close()
     digest, size, diff_id = writer.finish()
-    return {"kind": "tar" if level is None else "gzip", "digest": digest, "size": size,
-            "diff_id": diff_id}
+    layer = {"kind": writer.kind, "digest": digest, "size": size, "diff_id": diff_id}
+    layer.update((key, spec[key]) for key in ("type", "urls") if key in spec)
+    return layer
+
+
+def layer_descriptor(names, layer):
+    descriptor = {"mediaType": layer.get("type", names[layer["kind"]]), "digest": layer["digest"],
+                  "size": layer["size"]}
+    if "urls" in layer:
+        descriptor["urls"] = [layer["urls"]]
+    return descriptor
 
 
 def build_manifest(layout, names, layers, args, platform):
     diff_ids = [l["diff_id"] for l in layers]
     for n in args.wrong_diff_id:
         diff_ids[n] = "sha256:" + hashlib.sha256(b"something else").hexdigest()
+    for n in args.lose_diff_id:
+        del diff_ids[n]
     parts = (platform or args.config_platform).split("/")
     config = {"architecture": parts[1], "os": parts[0], "config": json.loads(args.config),
               "rootfs": {"type": "layers", "diff_ids": diff_ids},
@@ -384,8 +428,7 @@ def build_manifest(layout, names, layers, args, platform):
     manifest = {"schemaVersion": 2, "mediaType": names["manifest"],
                 "config": {"mediaType": names["config"], "digest": layout.add(data),
                            "size": len(data)},
-                "layers": [{"mediaType": names[l["kind"]], "digest": l["digest"],
-                            "size": l["size"]} for l in layers]}
+                "layers": [layer_descriptor(names, l) for l in layers]}
     for item in args.wrong_size:
         n, _, delta = item.partition(":")
         manifest["layers"][int(n)]["size"] += int(delta or "1")
@@ -505,6 +548,7 @@ def parse_build(arguments):
     c.add_argument("--config", default="{}", help="the config member, JSON")
     c.add_argument("--config-platform", default="linux/amd64", help="os/architecture of the config")
     c.add_argument("--wrong-diff-id", type=int, action="append", default=[], metavar="N")
+    c.add_argument("--lose-diff-id", type=int, action="append", default=[], metavar="N")
     c.add_argument("--wrong-size", action="append", default=[], metavar="N[:DELTA]")
     return c.parse_intermixed_args(arguments)
 
