@@ -278,6 +278,12 @@ tarball_find(const struct tarball *t, const char *name)
 	return members_find(&t->members, name);
 }
 
+const struct members *
+tarball_members(const struct tarball *t)
+{
+	return &t->members;
+}
+
 /*
  * One member.
  */
@@ -338,7 +344,7 @@ int
 tarball_load(const struct tarball *t, const char *name, struct buf *out, struct err *e)
 {
 	const struct member *m = tarball_find(t, name);
-	struct tarball_reader *r;
+	struct tarball_reader *r = NULL;
 	size_t len = 0;
 	ssize_t got;
 	int rc;

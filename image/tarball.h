@@ -15,6 +15,8 @@ int tarball_open(int fd, struct tarball **out, struct err *) must_check;
 void tarball_close(struct tarball *);
 const struct member *tarball_find(const struct tarball *, const char *name);	/* NULL: there is none */
 
+const struct members *tarball_members(const struct tarball *);	/* all, by name */
+
 /* The bytes of a member. Several may be read at once. */
 struct tarball_reader;
 int tarball_read_open(const struct tarball *, const struct member *, struct tarball_reader **out,
