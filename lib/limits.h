@@ -17,6 +17,8 @@
 #define LIMIT_ERROR_BODY	KIB(64)
 #define LIMIT_CA_BUNDLE		MIB(4)
 #define LIMIT_KEYS_FILE		KIB(256)	/* the secret arena of 1 MiB takes it several times */
+#define LIMIT_KEY_FILE		KIB(64)		/* a private key or certificate that the operator names */
+#define LIMIT_KEY_FILES		16		/* in one command: each is tried with each wrapped key */
 #define LIMIT_RESOURCE		KIB(256)	/* secret memory, too */
 #define LIMIT_ANNOTATION	KIB(48)		/* an ocicrypt annotation, all recipients; fits a message */
 #define LIMIT_PACKET		KIB(32)		/* one annotation packet */

@@ -1,0 +1,20 @@
+/*
+ * cek.h: what stands between a private key and the content it protects: key derivation, AES key wrap, and
+ * AES-GCM with every size of key and additional data.
+ */
+#ifndef KEYPROVIDER_CEK_H
+#define KEYPROVIDER_CEK_H
+
+#include "lib/buf.h"
+
+/* One round of Concat KDF with SHA-256 (NIST SP 800-56A): size <= 32 bytes appended to a secret buffer. */
+int cek_derive(struct span shared, struct span other_info, size_t size, struct buf *key, struct err *) must_check;
+
+/* RFC 3394. Appends wrapped.len - 8 bytes to a secret buffer. -ERR_DECRYPT. kek of 16, 24 or 32 bytes. */
+int cek_unwrap(struct span kek, struct span wrapped, struct buf *key, struct err *) must_check;
+
+/* AES-GCM; key of 16, 24 or 32 bytes, iv of 12, tag of 16. -ERR_DECRYPT without a reason, and nothing added. */
+int cek_open(struct span key, struct span iv, struct span aad, struct span sealed, struct span tag,
+    struct buf *out, struct err *) must_check;
+
+#endif
