@@ -8,6 +8,7 @@
 
 #include "agent/cli.h"
 #include "agent/devices.h"
+#include "agent/key_setup.h"
 #include "agent/monitor.h"
 #include "agent/net_setup.h"
 #include "agent/progress.h"
@@ -23,8 +24,9 @@
 #define AT_ONCE_DEFAULT	"3"
 
 static struct {
-	const char		*policy, *decryption_key, *kbc_params, *work_dir, *platform, *device_nodes,
+	const char		*policy, *kbc_params, *work_dir, *platform, *device_nodes,
 				*window_log, *snapshot, *store, *at_once;
+	const char		*decryption_keys[OPTION_LIST];
 	bool			 mixed, ctr, json;
 	struct net_options	 net;
 } opt = { .net = NET_OPTIONS };
@@ -32,7 +34,7 @@ static struct {
 static const struct option_def options[] = {
 	{ "policy", "FILE", "which images are accepted (default " POLICY_DEFAULT "; none: none)", &opt.policy, NULL },
 	{ "aa-kbc-params", "NAME::URI", "key broker of encrypted images (offline_fs_kbc::null)", &opt.kbc_params, NULL },
-	{ "decryption-key", "KEY", "the same as provider:attestation-agent:NAME::URI", &opt.decryption_key, NULL },
+	{ "decryption-key", "KEY...", "private key or certificate: FILE[:file=PASSWORDFILE|:fd=N]", opt.decryption_keys, NULL },
 	NET_OPTION_DEFS(opt.net),
 	{ "work-dir", "DIR", "where layers are unpacked (default: beside BUNDLE)", &opt.work_dir, NULL },
 	{ "snapshot", "KIND", "overlay or flat root (default: overlay where root can mount it)", &opt.snapshot, NULL },
@@ -68,6 +70,7 @@ struct job {
 	enum device_nodes	 devices;
 	unsigned		 window_log;	/* of zstd */
 	struct progress		 progress;
+	struct key_setup	 keys;
 	int			 net, key, pull;	/* control sockets */
 	char			 digest[160];		/* the result */
 };
@@ -88,7 +91,6 @@ check_snapshot_options(struct snapshot_options *o, struct err *e)
 static int
 check_options(struct job *j, const char *image, struct err *e)
 {
-	static const char provider[] = "provider:attestation-agent:";
 	int rc = source_open(image, &j->source, e);
 
 	if (rc < 0)
@@ -98,14 +100,6 @@ check_options(struct job *j, const char *image, struct err *e)
 		rc = platform_parse(span_str(opt.platform), &j->platform, e);
 	if (rc < 0)
 		return err_set(e, ERR_USAGE, "--platform: '%s' is not OS/ARCH", opt.platform);
-	if (opt.decryption_key != NULL) {
-		if (strncmp(opt.decryption_key, provider, strlen(provider)) != 0)
-			return err_set(e, ERR_UNSUPPORTED, "--decryption-key: private key files are not "
-			    "supported yet, only %sNAME::URI", provider);
-		if (opt.kbc_params != NULL)
-			return err_set(e, ERR_USAGE, "--decryption-key and --aa-kbc-params say the same: give one");
-		opt.kbc_params = opt.decryption_key + strlen(provider);
-	}
 	rc = device_nodes_parse(opt.device_nodes, &j->devices, e);
 	if (rc == 0)
 		rc = window_log_parse(opt.window_log, &j->window_log, e);
@@ -238,7 +232,7 @@ run_roles(struct job *j, struct err *e)
 	if (rc == 0 && j->source.ref.transport == TRANSPORT_DOCKER)
 		rc = net_set_up(j->net, &opt.net, &j->source.ref, e);
 	if (rc == 0)
-		rc = monitor_set_up_key(j->key, opt.kbc_params, opt.ctr, e);
+		rc = key_setup_send(&j->keys, j->key, opt.ctr, e);
 	if (rc == 0)
 		rc = set_up_pull(j, e);
 	j->snapshot.pull = j->pull;
@@ -284,10 +278,14 @@ static int
 run(const char **operands, maybe_unused size_t n, struct err *e)
 {
 	struct job j = { .source.fd = -1, .net = -1, .key = -1, .pull = -1 };
-	int rc = check_options(&j, operands[0], e);
+	int rc = key_setup_open(opt.decryption_keys, opt.kbc_params, &j.keys, e);
 
-	if (rc < 0)
+	if (rc == 0)
+		rc = check_options(&j, operands[0], e);
+	if (rc < 0) {
+		key_setup_close(&j.keys);
 		return rc;
+	}
 	progress_init(&j.progress, opt.json);
 	j.snapshot_options.monitor = &j.m;
 	j.snapshot_options.staging = &j.staging;
@@ -299,6 +297,7 @@ run(const char **operands, maybe_unused size_t n, struct err *e)
 		staging_close(&j.staging);
 	}
 	monitor_close(&j.m);
+	key_setup_close(&j.keys);
 	return rc;
 }
 

@@ -30,7 +30,9 @@ struct keeper {
 static int
 prepare(maybe_unused struct sandbox_path paths[ROLE_MAX_PATHS], struct err *e)
 {
-	return crypto_init(e);
+	int rc = pkey_wipe_openssl(e);
+
+	return rc < 0 ? rc : crypto_init(e);
 }
 
 /*
@@ -215,6 +217,19 @@ set_up(struct keeper *k, const struct msg *m, struct err *e)
 }
 
 static int
+take_key_file(struct keeper *k, const struct msg *m, struct err *e)
+{
+	struct msg_reader r = msg_reader(m);
+	char name[256];
+
+	msg_get_str(&r, name, sizeof(name));
+	if (!msg_get_end(&r))
+		return err_set(e, ERR_PROTO, "key file");
+	keyring_add_file(&k->ring, m->fds[0], name);
+	return 0;
+}
+
+static int
 take_file(struct keeper *k, struct msg *m, struct err *e)
 {
 	struct msg_reader r = msg_reader(m);
@@ -232,6 +247,8 @@ from_monitor(struct keeper *k, struct err *e)
 {
 	static const struct msg_rule rules[] = {
 		{ .type = M_FILE, .max_len = 1, .fds = 1 },
+		{ .type = M_KEY_PASSWORD, .fds = 1 },
+		{ .type = M_KEY_FILE, .max_len = KIB(1), .fds = 1 },
 		{ .type = M_KEY_SETUP, .max_len = KIB(1) },
 		{ .type = M_KEY_RESOURCE, .max_len = KIB(2), .fds = 1 },
 		{ .type = M_KEY_WRAP, .max_len = KIB(2) },
@@ -246,6 +263,12 @@ from_monitor(struct keeper *k, struct err *e)
 	switch (m.type) {
 	case M_FILE:
 		rc = take_file(k, &m, e);
+		break;
+	case M_KEY_PASSWORD:
+		keyring_add_password(&k->ring, m.fds[0]);
+		break;
+	case M_KEY_FILE:
+		rc = take_key_file(k, &m, e);
 		break;
 	case M_KEY_SETUP:
 		rc = set_up(k, &m, e);

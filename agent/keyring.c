@@ -6,8 +6,12 @@
 
 #include "agent/keyring.h"
 
+#include "keyprovider/jwe.h"
 #include "keyprovider/packet.h"
 #include "lib/fs.h"
+#include "lib/sys.h"
+
+#define PASSWORD_MAX	KIB(1)
 
 static int
 read_file(void *arg, size_t n, struct buf *out, struct err *e)
@@ -22,7 +26,10 @@ read_file(void *arg, size_t n, struct buf *out, struct err *e)
 void
 keyring_init(struct keyring *k)
 {
-	*k = (struct keyring){ .env = { .file = read_file, .arg = k } };
+	*k = (struct keyring){
+		.env = { .file = read_file, .arg = k },
+		.password = BUF_SECRET(PASSWORD_MAX),
+	};
 	for (size_t i = 0; i < ROLE_MAX_FILES; i++)
 		k->files[i] = -1;
 }
@@ -32,6 +39,65 @@ keyring_fini(struct keyring *k)
 {
 	if (k->open)
 		kbc_close(&k->kbc);
+	keyset_fini(&k->keys);
+	buf_free(&k->password);
+}
+
+/*
+ * The first line, without its end: what an editor leaves behind is no part of the password, and a pipe need not be
+ * closed by who wrote into it.
+ */
+static int
+read_line(int fd, struct buf *out, struct err *e)
+{
+	for (;;) {
+		uint8_t byte;
+		ssize_t n = sys_read(fd, &byte, 1);
+		int rc;
+
+		if (n < 0)
+			return err_sys(e, "password");
+		if (n == 0 || byte == '\n')
+			return 0;
+		rc = buf_add_u8(out, byte, e);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+static void
+remember(struct keyring *k, const char *what, const struct err *why)
+{
+	if (k->fault.code == ERR_NONE)
+		err_set(&k->fault, ERR_CONFIG, "--decryption-key %s: %s", what, why->msg);
+}
+
+void
+keyring_add_password(struct keyring *k, int fd)
+{
+	struct err e;
+
+	buf_reset(&k->password);
+	if (read_line(fd, &k->password, &e) < 0)
+		remember(k, "KEY:file=PATH or KEY:fd=N", &e);
+}
+
+void
+keyring_add_file(struct keyring *k, int fd, const char *name)
+{
+	autobuf text = BUF_SECRET(LIMIT_KEY_FILE);
+	struct err e;
+	int rc;
+
+	rc = k->keys.n < LIMIT_KEY_FILES ? fs_read_fd(fd, "key file", &text, &e) :
+	    err_set(&e, ERR_LIMIT, "too many files");
+	if (rc == 0)
+		rc = keyfile_parse(buf_span(&text), buf_span(&k->password), &k->keys.file[k->keys.n], &e);
+	buf_free(&k->password);
+	if (rc < 0)
+		remember(k, name, &e);
+	else
+		k->keys.n++;
 }
 
 int
@@ -79,15 +145,21 @@ open_packet(struct keyring *k, struct span text, struct buf *plain, struct err *
 }
 
 static int
-open_jwe(maybe_unused struct keyring *k, maybe_unused struct span text, maybe_unused struct buf *plain, struct err *e)
+open_jwe(struct keyring *k, struct span text, struct buf *plain, struct err *e)
 {
-	return err_set(e, ERR_UNSUPPORTED, "private key files are not supported yet");
+	return jwe_unwrap(text, &k->keys, plain, e);
+}
+
+static int
+open_pkcs7(maybe_unused struct keyring *k, maybe_unused struct span text, maybe_unused struct buf *plain, struct err *e)
+{
+	return err_set(e, ERR_UNSUPPORTED, "not supported yet");
 }
 
 static int (*const open_fn[SCHEME_COUNT])(struct keyring *, struct span, struct buf *, struct err *) = {
 	[SCHEME_PROVIDER] = open_packet,
 	[SCHEME_JWE]	  = open_jwe,
-	[SCHEME_PKCS7]	  = open_jwe,
+	[SCHEME_PKCS7]	  = open_pkcs7,
 };
 
 /* Several parts: the first that opens counts; if none does, the first one's fault is told. */
@@ -143,6 +215,10 @@ keyring_unwrap(struct keyring *k, const struct span wrapped[SCHEME_COUNT], struc
 	struct err failed[SCHEME_COUNT] = { { 0 } };
 	int tried = 0, last = 0;
 
+	if (k->fault.code != ERR_NONE) {
+		*e = k->fault;
+		return -(int)e->code;
+	}
 	for (int i = 0; i < SCHEME_COUNT; i++) {
 		if (wrapped[i].len == 0)
 			continue;

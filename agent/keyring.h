@@ -8,6 +8,7 @@
 #include "agent/roles.h"
 #include "image/ocicrypt.h"
 #include "kbc/kbc.h"
+#include "keyprovider/keyfile.h"
 
 struct keyring {
 	char			 params_text[600];	/* aa_kbc_params; "" for none */
@@ -17,6 +18,9 @@ struct keyring {
 	bool			 open;
 	bool			 allow_ctr;	/* layer keys wrapped without authentication */
 	int			 files[ROLE_MAX_FILES];	/* of the broker module; -1: not there */
+	struct keyset		 keys;		/* private keys and certificates */
+	struct buf		 password;	/* of the next of them */
+	struct err		 fault;		/* of the first that could not be used: the answer to every unwrapping */
 };
 
 void keyring_init(struct keyring *);
@@ -24,6 +28,10 @@ void keyring_fini(struct keyring *);
 
 /* The broker is opened at the first request, so that its fault is that request's answer. */
 int keyring_need_broker(struct keyring *, struct err *) must_check;
+
+/* A password, then the key file it is for. Faults are told when the key would be needed. */
+void keyring_add_password(struct keyring *, int fd);
+void keyring_add_file(struct keyring *, int fd, const char *name);
 
 /*
  * Wrapped keys by each scheme, as in struct ocicrypt_wrapped. The schemes are tried in order, and of each all parts,

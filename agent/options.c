@@ -24,6 +24,19 @@ set_flag(const struct option_def *o, const char *value, struct err *e)
 	return 0;
 }
 
+/* Where the next value goes; NULL: there were enough. */
+static const char **
+place(const struct option_def *o)
+{
+	size_t len = strlen(o->value), n = 0;
+
+	if (len < 3 || strcmp(o->value + len - 3, "...") != 0)
+		return o->text;
+	while (n < OPTION_LIST - 1 && o->text[n] != NULL)
+		n++;
+	return n < OPTION_LIST - 1 ? &o->text[n] : NULL;
+}
+
 /* One "--name[=value]"; returns how many arguments it took. */
 static int
 take(const struct option_def *table, int left, char *const argv[], struct err *e)
@@ -32,6 +45,7 @@ take(const struct option_def *table, int left, char *const argv[], struct err *e
 	size_t len = equals != NULL ? (size_t)(equals - arg) : strlen(arg);
 	const struct option_def *o = find(table, arg, len);
 	const char *value = equals != NULL ? equals + 1 : NULL;
+	const char **text;
 
 	if (o == NULL)
 		return err_set(e, ERR_USAGE, "unknown option --%.*s", (int)MIN(len, 64), arg);
@@ -42,8 +56,11 @@ take(const struct option_def *table, int left, char *const argv[], struct err *e
 	}
 	if (value == NULL && left < 2)
 		return err_set(e, ERR_USAGE, "--%s wants %s", o->name, o->value);
-	*o->text = value != NULL ? value : argv[1];
-	if ((*o->text)[0] == '\0')
+	text = place(o);
+	if (text == NULL)
+		return err_set(e, ERR_USAGE, "--%s: at most %d times", o->name, OPTION_LIST - 1);
+	*text = value != NULL ? value : argv[1];
+	if ((*text)[0] == '\0')
 		return err_set(e, ERR_USAGE, "--%s wants %s, not nothing", o->name, o->value);
 	return value != NULL ? 1 : 2;
 }

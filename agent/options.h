@@ -7,11 +7,13 @@
 
 #include "lib/err.h"
 
+#define OPTION_LIST	(16 + 1)	/* values of an option that may be repeated, and the NULL */
+
 struct option_def {
 	const char	*name;		/* without the dashes; NULL ends the table */
-	const char	*value;		/* its word in the help ("FILE"); NULL: a flag */
+	const char	*value;		/* its word in the help ("FILE"); "...": may be repeated; NULL: a flag */
 	const char	*help;
-	const char	**text;		/* set to the value */
+	const char	**text;		/* set to the value; repeated: OPTION_LIST of them, NULL-ended */
 	bool		*flag;		/* flags: true, or as --name=true|false says */
 };
 

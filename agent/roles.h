@@ -82,6 +82,8 @@ enum {
 	M_FILE = 1,	/* monitor → net, key, pull: u8 which; fd: a file the operator named */
 	M_NET_SETUP,	/* monitor → net: str hosts with plain http, "," between */
 	M_KEY_SETUP,	/* monitor → key: str aa_kbc_params ("" for none), u8 A256CTR packets allowed */
+	M_KEY_PASSWORD,	/* monitor → key: fd: holds the password of the key that follows */
+	M_KEY_FILE,	/* monitor → key: str name; fd: a private key or certificate */
 	M_KEY_RESOURCE,	/* monitor → key: str uri; fd: where the bytes go */
 	M_KEY_WRAP,	/* monitor → key: u32 layer, str kid, str digest of the plain blob: makes a layer key */
 	M_KEY_LINK,	/* monitor → key: u32 layer; fd: socket of its crypt process, gets M_LAYER_KEY */

@@ -51,7 +51,7 @@ mkimage build "$img:other" files=3,seed=2 >/dev/null
 
 gives USAGE "$aa" pull --no-such-option
 gives_pull PARSE "docker://NO/Name"
-gives_pull UNSUPPORTED --decryption-key "$work/key.pem" "oci:$img:good"
+gives_pull UNSUPPORTED --decryption-key provider:other:key "oci:$img:good"
 gives_pull CONFIG --authfile "$work/nowhere" "oci:$img:good"
 echo '{"default":[{"type":"reject"}]}' >"$work/reject.json"
 gives POLICY "$aa" pull --policy "$work/reject.json" "oci:$img:good" "$bundle"

@@ -7,12 +7,14 @@
 
 static struct err e;
 static const char *file;
+static const char *list[OPTION_LIST];
 static bool flag;
 static const char *operands[2];
 static bool help;
 
 static const struct option_def table[] = {
 	{ "file", "FILE", "a file", &file, NULL },
+	{ "key", "KEY...", "keys", list, NULL },
 	{ "tls-verify", NULL, "a flag", NULL, &flag },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
@@ -27,13 +29,34 @@ parse(char *argv[])
 	while (argv[n] != NULL)
 		n++;
 	file = NULL;
+	memset(list, 0, sizeof(list));
 	flag = true;
 	return options_parse(table, n, argv, operands, 2, &help, &e);
+}
+
+static void
+test_list(void)
+{
+	static char one[] = "--key=k";
+	char *argv[OPTION_LIST + 1] = { NULL };
+
+	is_int(PARSE("--key", "a", "--file", "x", "--key=b", "c"), 1, "an option repeated");
+	is_str(list[0], "a", "first");
+	is_str(list[1], "b", "second");
+	ok(list[2] == NULL, "no third");
+	fails(PARSE("--key", "a", "--key="), ERR_USAGE, "an empty one");
+	for (int i = 0; i < OPTION_LIST - 1; i++)
+		argv[i] = one;
+	is_int(parse(argv), 0, "as many as there is room for");
+	ok(list[OPTION_LIST - 2] != NULL && list[OPTION_LIST - 1] == NULL, "and a NULL behind");
+	argv[OPTION_LIST - 1] = one;
+	fails(parse(argv), ERR_USAGE, "one more");
 }
 
 int
 main(void)
 {
+	test_list();
 	is_int(PARSE("--file", "x", "a"), 1, "--name value");
 	is_str(file, "x", "value");
 	is_int(PARSE("a", "--file=x=y", "b"), 2, "--name=value between operands");
