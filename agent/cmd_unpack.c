@@ -10,11 +10,12 @@
 #include "agent/devices.h"
 #include "agent/monitor.h"
 #include "agent/staging.h"
+#include "agent/storage.h"
 #include "image/manifest.h"
 #include "image/zstd.h"
 
 static struct {
-	const char	*rootfs, *work_dir, *device_nodes, *window_log;
+	const char	*rootfs, *work_dir, *device_nodes, *window_log, *trusted;
 } opt;
 
 static const struct option_def options[] = {
@@ -22,6 +23,7 @@ static const struct option_def options[] = {
 	{ "work-dir", "DIR", "where it is made before it gets its name (default: beside DIR)", &opt.work_dir, NULL },
 	{ "device-nodes", "WHAT", "create (default as root), refuse or skip", &opt.device_nodes, NULL },
 	{ "zstd-window-log", "N", "memory for zstd: 2^N bytes, 10 to 27 (default 23: 8 MiB)", &opt.window_log, NULL },
+	{ "trusted-storage", "DIR[:DIR…]", "write there and below, whatever it lies on", &opt.trusted, NULL },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 
@@ -116,6 +118,18 @@ unpack_file(struct monitor *m, const struct staging *s, const char *file, bool f
 	return rc < 0 ? rc : take_result(file, &answer, e);
 }
 
+/* Nothing of the layers is written to where it must not be. */
+static int
+unpack_all(struct monitor *m, const struct staging *s, const char **files, size_t n,
+    const struct how *how, struct err *e)
+{
+	int rc = storage_check_list(s->rootfs, opt.rootfs, opt.trusted, e);
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = unpack_file(m, s, files[i], i == 0, how, e);
+	return rc < 0 ? storage_explain(s->rootfs, e) : 0;
+}
+
 static int
 run(const char **operands, size_t n, struct err *e)
 {
@@ -138,8 +152,7 @@ run(const char **operands, size_t n, struct err *e)
 		monitor_close(&m);
 		return rc;
 	}
-	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = unpack_file(&m, &s, operands[i], i == 0, &how, e);
+	rc = unpack_all(&m, &s, operands, n, &how, e);
 	monitor_close(&m);
 	if (rc == 0)
 		rc = staging_commit(&s, "rootfs", e);

@@ -210,7 +210,7 @@ int
 storage_check(int dir, const char *what, const char *const *trusted, size_t ntrusted,
     struct err *e)
 {
-	char path[200];
+	char path[LIMIT_PATH + 1];
 	struct statfs fs;
 	const struct kind *k;
 
@@ -225,7 +225,7 @@ storage_check(int dir, const char *what, const char *const *trusted, size_t ntru
 	if (k->place == PLACE_LOCAL && (!guest_is_confidential() || lies_on_crypt(dir)))
 		return 0;
 	path_of(dir, path, sizeof(path));
-	return err_set(e, ERR_STORAGE, "%s: %s lies on %s, %s; if that is to be, allow it with "
+	return err_set(e, ERR_STORAGE, "%s: %.200s lies on %s, %s; if that is to be, allow it with "
 	    "--trusted-storage DIR", what, path, k->name, k->place == PLACE_SHARED ?
 	    "where others can read and change the image's files" :
 	    "which is neither memory nor encrypted by dm-crypt in this guest");
@@ -278,7 +278,7 @@ free_bytes(const struct statfs *fs)
 int
 storage_room(int dir, const char *what, uint64_t need, struct err *e)
 {
-	char path[200], wanted[32], there[32];
+	char path[LIMIT_PATH + 1], wanted[32], there[32];
 	struct statfs fs;
 	uint64_t left;
 
@@ -290,19 +290,19 @@ storage_room(int dir, const char *what, uint64_t need, struct err *e)
 	mount_point_of(dir, path, sizeof(path));
 	size_text(need, true, wanted);
 	size_text(left, false, there);
-	return err_set(e, ERR_NOSPACE, "%s: %s are needed, %s are free on the file system %s (%s)",
+	return err_set(e, ERR_NOSPACE, "%s: %s are needed, %s are free on the file system %.200s (%s)",
 	    what, wanted, there, path, kind_of(&fs)->name);
 }
 
 int
 storage_explain(int dir, struct err *e)
 {
-	char path[200], there[32];
+	char path[LIMIT_PATH + 1], there[32];
 	struct statfs fs;
 
 	if (e->code != ERR_NOSPACE || sys_fstatfs(dir, &fs) < 0)
 		return -(int)e->code;
 	mount_point_of(dir, path, sizeof(path));
 	size_text(free_bytes(&fs), false, there);
-	return err_wrap(e, "file system %s (%s, %s left)", path, kind_of(&fs)->name, there);
+	return err_wrap(e, "file system %.200s (%s, %s left)", path, kind_of(&fs)->name, there);
 }

@@ -112,6 +112,14 @@ check_diff_id(const struct unpack_job *job, struct pipeline *p, struct digest *s
 	return err_set(e, ERR_DIGEST, "diff_id: expected %s, got %s", job->diff_id->text, seen->text);
 }
 
+/* Of a full disk people want to know how far it got. */
+static int
+tell_written(const struct tree_stats *stats, struct err *e)
+{
+	return err_wrap(e, "no room after %" PRIu64 " MiB of the layer, at entry %" PRIu64,
+	    stats->bytes >> 20, stats->entries);
+}
+
 int
 unpack_layer(const struct unpack_job *job, bool threads, struct unpack_result *out,
     struct err *e)
@@ -122,9 +130,11 @@ unpack_layer(const struct unpack_job *job, bool threads, struct unpack_result *o
 	int rc;
 
 	if ((rc = open_pipeline(&p, job, threads, e)) < 0 ||
-	    (rc = tree_open(&job->tree, &tree, e)) < 0 ||
-	    (rc = apply_all(&p.digest, tree, e)) < 0 ||
-	    (rc = check_diff_id(job, &p, &seen, e)) < 0)
+	    (rc = tree_open(&job->tree, &tree, e)) < 0)
+		return rc;
+	if ((rc = apply_all(&p.digest, tree, e)) < 0)
+		return rc == -ERR_NOSPACE ? tell_written(tree_stats(tree), e) : rc;
+	if ((rc = check_diff_id(job, &p, &seen, e)) < 0)
 		return rc;
 	*out = (struct unpack_result){
 		.diff_id = seen, .unpacked = stream_digest_count(&p.digest),

@@ -163,7 +163,7 @@ make(const char *name)
 {
 	char path[300];
 
-	snprintf(path, sizeof(path), "%s/%s", top, name);
+	snprintf(path, sizeof(path), "%s/%.100s", top, name);
 	if (mkdir(path, 0755) == -1)
 		abort();
 }
