@@ -146,9 +146,7 @@ run(const char **operands, size_t n, struct err *e)
 	if (rc < 0)
 		return rc;
 	rc = monitor_open(&m, false, e);
-	if (rc == 0)
-		rc = staging_open(opt.rootfs, opt.work_dir, STAGING_ROOTFS, &s, e);
-	if (rc < 0) {
+	if (rc < 0 || (rc = staging_open(opt.rootfs, opt.work_dir, STAGING_ROOTFS, &s, e)) < 0) {
 		monitor_close(&m);
 		return rc;
 	}
