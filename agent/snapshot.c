@@ -392,14 +392,16 @@ static int
 mount_layers(struct snapshot *s, struct err *e)
 {
 	char (*paths)[PATH_MAX] = sys_alloc((s->n + 1) * PATH_MAX);
-	const char **list = sys_alloc((s->n + 1) * sizeof(*list));
+	struct overlay_layer *list = sys_alloc((s->n + 1) * sizeof(*list));
 	int rc = 0;
 
 	if (paths == NULL || list == NULL)
 		rc = err_set(e, ERR_NOMEM, "%zu layers", s->n);
 	for (size_t i = 0; i < s->n && rc == 0; i++) {
 		rc = store_path(&s->store, s->layers[i].name, s->layers[i].flags, paths[i], e);
-		list[i] = paths[i];
+		list[i] = (struct overlay_layer){
+			.path = paths[i], .root_entry = (s->layers[i].flags & STORE_ROOT) != 0,
+		};
 	}
 	if (rc == 0)
 		rc = overlay_mount(s->opt.staging->dir, list, s->n, e);

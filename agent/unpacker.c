@@ -44,7 +44,7 @@ receive_job(struct unpack_job *j, struct digest *diff_id, uint32_t *id, struct e
 	compression = msg_get_u8(&r);
 	msg_get_str(&r, text, sizeof(text));
 	j->tree.first_layer = msg_get_u8(&r) != 0;
-	(void)msg_get_u8(&r);	/* overlay */
+	j->tree.overlay = msg_get_u8(&r) != 0;
 	j->tree.owners = msg_get_u8(&r) != 0;
 	devices = msg_get_u8(&r);
 	window = msg_get_u8(&r);
@@ -58,6 +58,21 @@ receive_job(struct unpack_job *j, struct digest *diff_id, uint32_t *id, struct e
 		return 0;
 	j->diff_id = diff_id;
 	return digest_parse(span_str(text), diff_id, e);
+}
+
+/* The monitor sets the attribute: it takes CAP_SYS_ADMIN, which is not for us. */
+static int
+tell_opaque(maybe_unused void *arg, int dir)
+{
+	struct err e = { 0 };
+	automsg m;
+
+	msg_init(&m, M_OPAQUE, 0);
+	msg_put_fd(&m, dir);
+	if (msg_send(UNPACK_FD_OPAQUE, &m, -1, &e) == 0)
+		return 0;
+	errno = e.sys != 0 ? e.sys : EIO;
+	return -1;
 }
 
 static int
@@ -79,9 +94,9 @@ report(const struct unpack_result *res, uint32_t id, struct err *e)
 	if (rc == 0)
 		rc = msg_put_u64(&m, res->stats.skipped_xattrs, e);
 	if (rc == 0)
-		rc = msg_put_u64(&m, 0, e);
+		rc = msg_put_u64(&m, res->stats.implied_dirs, e);
 	if (rc == 0)
-		rc = msg_put_u8(&m, 0, e);
+		rc = msg_put_u8(&m, res->stats.root_entry, e);
 	if (rc == 0)
 		rc = msg_put_u8(&m, res->sniffed, e);
 	return rc < 0 ? rc : msg_send(FD_CONTROL, &m, -1, e);
@@ -96,6 +111,7 @@ serve(struct err *e)
 			.root = UNPACK_FD_ROOTFS,
 			.max_bytes = LIMIT_LAYER_BYTES,
 			.max_entries = LIMIT_ENTRIES,
+			.opaque = tell_opaque,
 		},
 	};
 	struct unpack_result res = { 0 };

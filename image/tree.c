@@ -356,6 +356,14 @@ make_symlink(struct tree *t, const struct tar_entry *entry, struct err *e)
 	return set_attributes_at(t, entry, e);
 }
 
+static int
+link_fail(struct err *e)
+{
+	if (errno == EPERM)
+		return err_set(e, ERR_LAYER, "link to a directory, or links are forbidden here");
+	return tree_fail(e, "create link");
+}
+
 /* The name is there already: as another name of the target, which is fine, or as something else. */
 static int
 replace_by_link(struct tree *t, int from, struct err *e)
@@ -371,9 +379,7 @@ replace_by_link(struct tree *t, int from, struct err *e)
 		    err_set(e, ERR_LAYER, "link to a directory") : 0;
 	if ((rc = remove_existing(t, e)) < 0)
 		return rc;
-	if (linkat(from, t->link.base, t->dir.fd, t->path.base, 0) == -1)
-		return tree_fail(e, "create link");
-	return 0;
+	return linkat(from, t->link.base, t->dir.fd, t->path.base, 0) == -1 ? link_fail(e) : 0;
 }
 
 /* A whiteout is no target: what it hides is of a lower layer, as is what is not there. */
@@ -402,11 +408,7 @@ make_hardlink(struct tree *t, const struct tar_entry *entry, struct err *e)
 		return tree_fail(e, "link target");
 	if (linkat(from, t->link.base, t->dir.fd, t->path.base, 0) == 0)
 		return 0;
-	if (errno == EEXIST)
-		return replace_by_link(t, from, e);
-	if (errno == EPERM)
-		return err_set(e, ERR_LAYER, "link to a directory, or links are forbidden here");
-	return tree_fail(e, "create link");
+	return errno == EEXIST ? replace_by_link(t, from, e) : link_fail(e);
 }
 
 static mode_t

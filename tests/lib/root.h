@@ -39,9 +39,8 @@ fresh(void)
 }
 
 static inline int
-unpack_with(struct archive *a, struct tree_options o, struct tree_stats *stats, struct err *err)
+unpack_into(int root, struct span archive, struct tree_options o, struct tree_stats *stats, struct err *err)
 {
-	autoclose int root = openat(work, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct tar_reader *r = NULL;
 	struct tree *t = NULL;
 	const struct tar_entry *entry;
@@ -49,7 +48,7 @@ unpack_with(struct archive *a, struct tree_options o, struct tree_stats *stats, 
 	int rc;
 
 	o.root = root;
-	if ((rc = stream_span(&s, buf_span(&a->out), err)) < 0)
+	if ((rc = stream_span(&s, archive, err)) < 0)
 		return rc;
 	if ((rc = tar_open(&s, &r, err)) == 0 && (rc = tree_open(&o, &t, err)) == 0) {
 		while ((rc = tar_next(r, &entry, err)) == 1)
@@ -64,6 +63,14 @@ unpack_with(struct archive *a, struct tree_options o, struct tree_stats *stats, 
 	tar_close(r);
 	stream_close(&s);
 	return rc;
+}
+
+static inline int
+unpack_with(struct archive *a, struct tree_options o, struct tree_stats *stats, struct err *err)
+{
+	autoclose int root = openat(work, "root", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return unpack_into(root, buf_span(&a->out), o, stats, err);
 }
 
 static inline void
