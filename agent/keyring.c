@@ -8,6 +8,7 @@
 
 #include "keyprovider/jwe.h"
 #include "keyprovider/packet.h"
+#include "keyprovider/pkcs7.h"
 #include "lib/fs.h"
 #include "lib/sys.h"
 
@@ -151,9 +152,9 @@ open_jwe(struct keyring *k, struct span text, struct buf *plain, struct err *e)
 }
 
 static int
-open_pkcs7(maybe_unused struct keyring *k, maybe_unused struct span text, maybe_unused struct buf *plain, struct err *e)
+open_pkcs7(struct keyring *k, struct span text, struct buf *plain, struct err *e)
 {
-	return err_set(e, ERR_UNSUPPORTED, "not supported yet");
+	return pkcs7_unwrap(text, &k->keys, plain, e);
 }
 
 static int (*const open_fn[SCHEME_COUNT])(struct keyring *, struct span, struct buf *, struct err *) = {
