@@ -227,7 +227,7 @@ def make_layers(directory, files):
     """12 archives: each its share of the files, and changes to those below"""
     total = sum(size for _, size in files)
     generator = random.Random(2)
-    made, below, done = [], [], 0
+    made, below, done, due = [], [], 0, 0
 
     def fill(archive, mine, again, gone):
         for name in mine:
@@ -240,8 +240,8 @@ def make_layers(directory, files):
 
     rest = list(files)
     for n, share in enumerate(SHARES):
-        mine, done = [], 0
-        while rest and (done < total * share // 100 or n == len(SHARES) - 1):
+        mine, due = [], due + total * share // 100
+        while rest and (done < due or n == len(SHARES) - 1):
             mine.append(rest[0][0])
             done += rest.pop(0)[1]
         touched = generator.sample(below, min(30, len(below)))
