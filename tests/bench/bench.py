@@ -9,7 +9,7 @@ Environment: BENCH=quick         small images, about a minute
              RUNS=3              turns, of which the medians are taken
              BENCH_ON=tmpfs      where trees are written: tmpfs (/dev/shm) or disk (build/bench)
              BENCH_IMAGES=...    some of: debian small big layers zstd
-             BENCH_SNAPSHOT=...  what we make, if the program has the choice: flat, overlay, or both
+             BENCH_SNAPSHOT=...  flat, overlay or both, instead of what the program chooses by itself
              BENCH_OPTIONS=...   more options for aa-cli pull
              CACAO_BIN_DIR=build the program under test
 The result is also written to build/bench/result.json.
@@ -166,8 +166,8 @@ class Ours(Contender):
         words = [self.bench.program, "pull", "--policy", self.bench.policy, "--tls-verify=false"]
         if self.snapshot:
             words += ["--snapshot", self.snapshot]
-            if "--store" in self.bench.usage:
-                words += ["--store", where + "/store"]
+        if "--store" in self.bench.usage:
+            words += ["--store", where + "/store"]
         if variant == "encrypted":
             words += ["--aa-kbc-params", "offline_fs_kbc::" + self.bench.images + "/keys"]
         tag = image + ("-enc" if variant == "encrypted" else "")
@@ -303,9 +303,7 @@ class Bench:
         self.registry, self.failures = None, []
 
     def ours(self):
-        if "--snapshot" not in self.usage:
-            return [Ours(self, "")]
-        return [Ours(self, how) for how in os.environ.get("BENCH_SNAPSHOT", "overlay").split()]
+        return [Ours(self, how) for how in os.environ.get("BENCH_SNAPSHOT", "").split() or [""]]
 
     def clean(self):
         for folder in (self.on, self.disk):

@@ -127,6 +127,12 @@ class Archive:
         self.tar = tarfile.open(mode="w|", fileobj=sink, format=tarfile.PAX_FORMAT, bufsize=1 << 18,
                                 errors="surrogateescape", encoding="utf-8")
         self.names, self.inodes = set(), {}
+        self.folder(".")  # who leaves it out gets another mode from each tool
+
+    def folder(self, name):
+        info = tarfile.TarInfo(name)
+        info.type, info.mode, info.mtime = tarfile.DIRTYPE, 0o755, MTIME
+        self.tar.addfile(info)
 
     def folders(self, name):
         parts = name.split("/")[:-1]
@@ -134,9 +140,7 @@ class Archive:
             folder = "/".join(parts[:n])
             if folder not in self.names:
                 self.names.add(folder)
-                info = tarfile.TarInfo(folder)
-                info.type, info.mode, info.mtime = tarfile.DIRTYPE, 0o755, MTIME
-                self.tar.addfile(info)
+                self.folder(folder)
 
     def add_bytes(self, name, data, mtime=MTIME):
         self.folders(name)
