@@ -162,7 +162,7 @@ start_roles(struct job *j, struct err *e)
 		rc = monitor_start(&j->m, ROLE_KEY, &key_a, 1, &j->key, NULL, e);
 	if (rc == 0)
 		rc = monitor_start(&j->m, ROLE_PULL, (int[]){ net_b, key_b, j->staging.dir,
-		    config, source_layout(&j->source) }, 5, &j->pull, NULL, e);
+		    config, j->source.theirs }, 5, &j->pull, NULL, e);
 	return rc;
 }
 
@@ -229,7 +229,7 @@ run_roles(struct job *j, struct err *e)
 {
 	int rc = start_roles(j, e);
 
-	if (rc == 0 && j->source.ref.transport == TRANSPORT_DOCKER)
+	if (rc == 0 && source_has_net(&j->source))
 		rc = net_set_up(j->net, &opt.net, &j->source.ref, e);
 	if (rc == 0)
 		rc = key_setup_send(&j->keys, j->key, opt.ctr, e);
@@ -277,7 +277,7 @@ make_bundle(struct job *j, struct err *e)
 static int
 run(const char **operands, maybe_unused size_t n, struct err *e)
 {
-	struct job j = { .source.fd = -1, .net = -1, .key = -1, .pull = -1 };
+	struct job j = { .net = -1, .key = -1, .pull = -1 };
 	int rc = key_setup_open(opt.decryption_keys, opt.kbc_params, &j.keys, e);
 
 	if (rc == 0)
@@ -298,6 +298,7 @@ run(const char **operands, maybe_unused size_t n, struct err *e)
 	}
 	monitor_close(&j.m);
 	key_setup_close(&j.keys);
+	source_close(&j.source);
 	return rc;
 }
 

@@ -36,10 +36,6 @@ prepare(struct sandbox_path paths[ROLE_MAX_PATHS], struct err *e)
 	 */
 	paths[0] = (struct sandbox_path){ .fd = PULL_FD_STAGING };
 	paths[1].fd = -1;
-	if (fcntl(PULL_FD_LAYOUT, F_GETFD) >= 0) {
-		paths[1].fd = PULL_FD_LAYOUT;
-		paths[2].fd = -1;
-	}
 	return crypto_init(e);
 }
 

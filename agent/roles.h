@@ -40,7 +40,7 @@ enum {
 	KEY_FD_PULL = 4,
 	ARCHIVE_FD_PULL = 4, ARCHIVE_FD_FILE,
 	PULL_FD_NET = 4, PULL_FD_KEY, PULL_FD_STAGING, PULL_FD_CONFIG,
-	PULL_FD_LAYOUT,				/* closed unless the source is one */
+	PULL_FD_LAYOUT,				/* the monitor opens files of a layout; closed unless the source is one */
 	CRYPT_FD_OUT = 4, CRYPT_FD_KEY,
 	UNPACK_FD_IN = 4, UNPACK_FD_ROOTFS, UNPACK_FD_OPAQUE,
 };
@@ -101,6 +101,9 @@ enum {
 	M_OPAQUE,	/* unpack → monitor: fd: a directory of the layer that hides what is below it */
 	M_PROGRESS,	/* pull → monitor: u32 layer, u8 stage, u64 bytes */
 	M_PULL_DONE,	/* pull → monitor: err?, str manifest digest */
+	M_OPEN,		/* pull → monitor, PULL_FD_LAYOUT: str digest of a blob, or "" for index.json */
+	M_OPENED,	/* monitor → pull: fd: the file */
+	M_OPEN_FAILED,	/* monitor → pull: err? */
 	M_ARCHIVE_SETUP,/* monitor → archive: str image, as pull gets it */
 	M_GET,		/* pull → net or archive: u8 blob, str reference, str tag or digest, u64 max; fd: where the body goes */
 	M_GET_HEAD,	/* net → pull: str content type, str docker content digest */

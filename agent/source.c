@@ -4,7 +4,6 @@
 #include "agent/source.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include "agent/roles.h"
 #include "image/layout.h"
@@ -110,34 +109,46 @@ get_document(struct source *s, bool blob, const struct image_ref *ref, const cha
 	return rc;
 }
 
+/* A file of the layout, which the monitor opens: it may read what this process may not. */
 static int
-open_blob(struct source *s, const struct digest *d, int *fd, struct err *e)
+open_file(struct source *s, const char *digest, int *fd, struct err *e)
 {
-	char path[160];
-	struct stat st;
+	static const struct msg_rule rules[] = {
+		{ .type = M_OPENED, .fds = 1 },
+		{ .type = M_OPEN_FAILED, .max_len = KIB(1) },
+		{ 0 },
+	};
+	struct msg_reader r;
+	automsg ask, answer;
+	int rc;
 
-	layout_blob_path(d, path, sizeof(path));
-	*fd = fs_open_beneath(s->layout, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0);
-	if (*fd < 0 && errno == ENOENT)
-		return err_set(e, ERR_IMAGE_NOTFOUND, "%s: the layout has no such blob", d->text);
-	if (*fd < 0)
-		return err_sys_as(e, ERR_IMAGE, "%s", d->text);
-	if (fstat(*fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		base_close(fd);
-		return err_set(e, ERR_IMAGE, "%s: not a regular file", d->text);
+	msg_init(&answer, 0, 0);
+	msg_init(&ask, M_OPEN, ++s->next_id);
+	rc = msg_put_str(&ask, digest, e);
+	if (rc == 0)
+		rc = msg_send(s->layout, &ask, ANSWER_MS, e);
+	if (rc == 0)
+		rc = msg_recv(s->layout, rules, ANSWER_MS, &answer, e);
+	if (rc == 0)
+		return err_set(e, ERR_CRASH, "the monitor is gone");
+	if (rc < 0)
+		return rc;
+	if (answer.type == M_OPENED) {
+		*fd = fd_steal(&answer.fds[0]);
+		return 0;
 	}
-	return 0;
+	r = msg_reader(&answer);
+	rc = role_verdict(&r, e);
+	return rc < 0 ? rc : err_set(e, ERR_PROTO, "answer that cannot be read");
 }
 
 static int
-read_blob(struct source *s, const struct digest *d, struct document *out, struct err *e)
+read_file(struct source *s, const char *digest, struct buf *out, struct err *e)
 {
 	autoclose int fd = -1;
-	int rc = open_blob(s, d, &fd, e);
+	int rc = open_file(s, digest, &fd, e);
 
-	if (rc == 0)
-		rc = fs_read_fd(fd, d->text, &out->body, e);
-	return rc;
+	return rc < 0 ? rc : fs_read_fd(fd, digest[0] != '\0' ? digest : "index.json", out, e);
 }
 
 /* The first document of a layout is the one index.json names; its digest is checked here, since nobody else knows it. */
@@ -148,13 +159,11 @@ layout_manifest(struct source *s, const char *tag, struct document *out, struct 
 	struct descriptor d;
 	int rc;
 
-	rc = fs_read_file(s->layout, "index.json", &index, e);
-	if (rc == -ERR_NOTFOUND)
-		return err_set(e, ERR_IMAGE_NOTFOUND, "no index.json: not an image layout");
+	rc = read_file(s, "", &index, e);
 	if (rc == 0)
 		rc = layout_find(buf_span(&index), tag, &d, e);
 	if (rc == 0)
-		rc = read_blob(s, &d.digest, out, e);
+		rc = read_file(s, d.digest.text, &out->body, e);
 	if (rc < 0)
 		return rc;
 	snprintf(out->content_type, sizeof(out->content_type), "%s", d.media_type);
@@ -173,7 +182,7 @@ source_manifest(struct source *s, const struct image_ref *ref, const char *wante
 		return get_document(s, false, ref, wanted, out, e);
 	out->content_type[0] = out->content_digest[0] = '\0';
 	if (digest_parse(span_str(wanted), &d, &none) == 0)
-		return read_blob(s, &d, out, e);
+		return read_file(s, d.text, &out->body, e);
 	return layout_manifest(s, wanted, out, e);
 }
 
@@ -183,7 +192,7 @@ source_blob(struct source *s, const struct image_ref *ref, const struct digest *
 {
 	if (s->layout < 0)
 		return get_document(s, true, ref, d->text, out, e);
-	return read_blob(s, d, out, e);
+	return read_file(s, d->text, &out->body, e);
 }
 
 int
@@ -194,7 +203,7 @@ source_stream(struct source *s, const struct image_ref *ref, const struct digest
 
 	*id = 0;
 	if (s->layout >= 0)
-		return open_blob(s, d, fd, e);
+		return open_file(s, d->text, fd, e);
 	rc = make_pipe(p, e);
 	if (rc < 0)
 		return rc;

@@ -1,6 +1,6 @@
 /*
  * source.h: where an image's bytes come from, for the pull role: a registry through the net
- * process, or an OCI layout through a directory descriptor. Nothing is checked here but lengths.
+ * or archive process, or an OCI layout whose files the monitor opens. Nothing is checked here but lengths.
  */
 #ifndef AGENT_SOURCE_H
 #define AGENT_SOURCE_H
@@ -9,7 +9,7 @@
 #include "lib/msg.h"
 
 struct source {
-	int	layout;		/* directory descriptor; -1: the net process */
+	int	layout;		/* socket to the monitor; -1: the net or archive process */
 	uint32_t next_id;	/* of the next exchange */
 };
 

@@ -4,8 +4,11 @@
 #include "agent/source_setup.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 
+#include "image/layout.h"
+#include "lib/fs.h"
 #include "lib/sys.h"
 
 #ifndef RESOLVE_NO_SYMLINKS
@@ -50,7 +53,7 @@ open_path(struct source_setup *s, struct err *e)
 int
 source_open(const char *image, struct source_setup *out, struct err *e)
 {
-	struct source_setup s = { .fd = -1 };
+	struct source_setup s = { .fd = -1, .ours = -1, .theirs = -1 };
 	int rc = image_ref_parse(span_str(image), &s.ref, e);
 
 	if (rc == 0 && s.ref.transport != TRANSPORT_DOCKER)
@@ -73,6 +76,92 @@ void
 source_close(struct source_setup *s)
 {
 	base_close(&s->fd);
+	base_close(&s->ours);
+	base_close(&s->theirs);
+}
+
+/*
+ * Files of a layout.
+ */
+
+/* By nothing but a digest: no path comes from pull, and no link leads out. */
+static int
+open_file(const struct source_setup *s, const char *digest, int *fd, struct err *e)
+{
+	char path[160] = "index.json";
+	struct digest d;
+	struct stat st;
+	int rc = 0;
+
+	if (digest[0] != '\0')
+		rc = digest_parse(span_str(digest), &d, e);
+	if (rc < 0)
+		return rc;
+	if (digest[0] != '\0')
+		layout_blob_path(&d, path, sizeof(path));
+	*fd = fs_open_beneath(s->fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (*fd < 0 && errno == ENOENT)
+		return err_set(e, ERR_IMAGE_NOTFOUND, "%s: the layout has no such file", path);
+	if (*fd < 0)
+		return err_sys_as(e, ERR_IMAGE, "%s", path);
+	if (fstat(*fd, &st) == 0 && S_ISREG(st.st_mode))
+		return 0;
+	base_close(fd);
+	return err_set(e, ERR_IMAGE, "%s: not a regular file", path);
+}
+
+static int
+serve_open(const struct source_setup *s, const struct msg *ask, struct err *e)
+{
+	struct msg_reader r = msg_reader(ask);
+	autoclose int fd = -1;
+	char digest[160];
+	struct err failed = { 0 };
+	automsg answer;
+
+	msg_get_str(&r, digest, sizeof(digest));
+	if (!msg_get_end(&r))
+		return err_set(e, ERR_PROTO, "pull asked for something odd");
+	if (open_file(s, digest, &fd, &failed) < 0)
+		return role_answer(s->ours, M_OPEN_FAILED, ask->id, &failed, e);
+	msg_init(&answer, M_OPENED, ask->id);
+	msg_put_fd(&answer, fd);
+	return msg_send(s->ours, &answer, -1, e);
+}
+
+/* Whatever goes wrong here closes the socket, and pull will say so. */
+static void
+on_open(void *arg, maybe_unused int fd, maybe_unused short revents)
+{
+	static const struct msg_rule rules[] = {
+		{ .type = M_OPEN, .max_len = KIB(1) },
+		{ 0 },
+	};
+	struct source_setup *s = arg;
+	struct err ignored;
+	automsg m;
+	int rc = msg_recv(s->ours, rules, 0, &m, &ignored);
+
+	if (rc > 0)
+		rc = serve_open(s, &m, &ignored) < 0 ? 0 : 1;
+	if (rc > 0 || rc == -ERR_TIMEOUT)
+		return;
+	loop_unwatch(s->loop, s->ours);
+	base_close(&s->ours);
+	base_close(&s->theirs);
+}
+
+static int
+offer_files(struct source_setup *s, struct monitor *m, struct err *e)
+{
+	int pair[2], rc = msg_pair(pair, e);
+
+	if (rc < 0)
+		return rc;
+	s->ours = pair[0];
+	s->theirs = pair[1];
+	s->loop = m->loop;
+	return loop_watch(m->loop, s->ours, POLLIN, on_open, s, e);
 }
 
 static int
@@ -86,18 +175,23 @@ set_up_archive(const struct source_setup *s, int control, struct err *e)
 	return rc < 0 ? rc : msg_send(control, &m, -1, e);
 }
 
-int
-source_layout(const struct source_setup *s)
+/* Of a layout nobody asks it anything, but its options are checked. */
+bool
+source_has_net(const struct source_setup *s)
 {
-	return s->ref.transport == TRANSPORT_OCI ? s->fd : -1;
+	return s->ref.transport == TRANSPORT_DOCKER || s->ref.transport == TRANSPORT_OCI;
 }
 
 int
 source_start(struct source_setup *s, struct monitor *m, int pull, int *control, struct err *e)
 {
-	int rc;
+	int rc = 0;
 
-	if (s->ref.transport == TRANSPORT_DOCKER || s->ref.transport == TRANSPORT_OCI)
+	if (s->ref.transport == TRANSPORT_OCI)
+		rc = offer_files(s, m, e);
+	if (rc < 0)
+		return rc;
+	if (source_has_net(s))
 		return monitor_start(m, ROLE_NET, &pull, 1, control, NULL, e);
 	rc = monitor_start(m, ROLE_ARCHIVE, (int[]){ pull, s->fd }, 2, control, NULL, e);
 	return rc < 0 ? rc : set_up_archive(s, *control, e);

@@ -12,6 +12,8 @@ struct source_setup {
 	struct image_ref ref;
 	char		 name[sizeof(((struct image_ref *)0)->dir) + LIMIT_REFERENCE];	/* as the roles get it */
 	int		 fd;		/* layout or archive; -1: a registry */
+	struct loop	*loop;		/* of the monitor */
+	int		 ours, theirs;	/* socket by which pull has files of a layout opened; -1: it is none */
 };
 
 /*
@@ -21,9 +23,12 @@ struct source_setup {
 int source_open(const char *image, struct source_setup *out, struct err *) must_check;
 void source_close(struct source_setup *);
 
-/* The directory that pull reads by itself; -1: there is none. */
-int source_layout(const struct source_setup *);
-/* The role that fetches: net or archive, with pull's socket; an archive gets its set-up, net is the caller's. */
+bool source_has_net(const struct source_setup *);
+/*
+ * The role that fetches: net or archive, with pull's socket; an archive gets its set-up, net is the caller's. Of a
+ * layout, pull gets `theirs`: its files are opened here, so that they may be readable for us alone. The
+ * structure must live as long as the monitor's loop.
+ */
 int source_start(struct source_setup *, struct monitor *, int pull, int *control, struct err *) must_check;
 
 #endif

@@ -346,7 +346,7 @@ tarball_load(const struct tarball *t, const char *name, struct buf *out, struct 
 	const struct member *m = tarball_find(t, name);
 	struct tarball_reader *r = NULL;
 	size_t len = 0;
-	ssize_t got;
+	ssize_t got = 1;
 	int rc;
 
 	if (m == NULL)
@@ -358,8 +358,10 @@ tarball_load(const struct tarball *t, const char *name, struct buf *out, struct 
 		rc = tarball_read_open(t, m, &r, e);
 	if (rc < 0)
 		return rc;
-	while ((got = tarball_read(r, out->data + out->len + len, (size_t)m->size - len, e)) > 0)
-		len += (size_t)got;
+	while (len < m->size && got > 0) {
+		got = tarball_read(r, out->data + out->len + len, (size_t)m->size - len, e);
+		len += (size_t)MAX(got, 0);
+	}
 	tarball_read_close(r);
 	if (got < 0)
 		return (int)got;

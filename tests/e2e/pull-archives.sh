@@ -144,11 +144,21 @@ refused "a FIFO" 22 --policy "$accept_policy" "docker-archive:$work/fifo"
 refused "no file" 22 --policy "$accept_policy" "docker-archive:$work/nowhere"
 
 # --- whose file it is --------------------------------------------------------
-if need_root "an archive that only root can read"; then
+if need_root "files that only root can read"; then
 	mkdir -m 700 "$work/private"
 	cp "$work/two.tar" "$work/private/two.tar"
 	chmod 600 "$work/private/two.tar"
 	same_as v2 "an archive that only root can read" "oci-archive:$work/private/two.tar:v2"
+	cp -R "$img" "$work/private/img"
+	chmod -R go-rwx "$work/private/img"
+	same_as v2 "a layout that only root can read" "oci:$work/private/img:v2"
+	blob=$(find "$work/private/img/blobs" -type f -size +100k)
+	cp "$blob" "$work/elsewhere"
+	ln -sf "$work/elsewhere" "$blob"
+	refused "a blob that is a link out of the layout" 22 --policy "$accept_policy" "oci:$work/private/img:v1"
+	rm "$blob"
+	mkfifo "$blob"
+	refused "a blob that is a FIFO" 22 --policy "$accept_policy" "oci:$work/private/img:v1"
 fi
 
 # --- policies: the verdicts of skopeo -----------------------------------------
