@@ -87,7 +87,7 @@ step "Somebody without the key pulls it, then with a key of his own: both must f
 mkdir "$work/thief"
 thief_pulls() {	# NAME-OF-BROKER
 	say "\$ aa-cli pull … --aa-kbc-params offline_fs_kbc::/$1 $ref /thief/bundle"
-	run "$aa" pull --policy "$accept_policy" --tls-verify=false \
+	run "$aa" pull "$snapshot" --policy "$accept_policy" --tls-verify=false \
 		--aa-kbc-params "offline_fs_kbc::$work/$1" "$ref" "$work/thief/bundle"
 	cat "$work/err" >>"$work/thief.log"
 	sed 's/^/   | /' "$work/err"

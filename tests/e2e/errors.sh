@@ -42,7 +42,7 @@ gives_report() {
 gives_pull() { # NAME [options] IMAGE
 	gives_name=$1
 	shift
-	gives "$gives_name" "$aa" pull --policy "$accept_policy" --tls-verify=false "$@" "$bundle"
+	gives "$gives_name" "$aa" pull "$snapshot" --policy "$accept_policy" --tls-verify=false "$@" "$bundle"
 }
 
 img=$work/img
@@ -54,8 +54,8 @@ gives_pull PARSE "docker://NO/Name"
 gives_pull UNSUPPORTED --decryption-key provider:other:key "oci:$img:good"
 gives_pull CONFIG --authfile "$work/nowhere" "oci:$img:good"
 echo '{"default":[{"type":"reject"}]}' >"$work/reject.json"
-gives POLICY "$aa" pull --policy "$work/reject.json" "oci:$img:good" "$bundle"
-gives POLICY_INVALID "$aa" pull --policy "$work/nowhere" "oci:$img:good" "$bundle"
+gives POLICY "$aa" pull "$snapshot" --policy "$work/reject.json" "oci:$img:good" "$bundle"
+gives POLICY_INVALID "$aa" pull "$snapshot" --policy "$work/nowhere" "oci:$img:good" "$bundle"
 gives_pull IMAGE_NOTFOUND "oci:$img:nothing"
 echo '{"schemaVersion":2,"config":5}' >"$work/document"
 mkimage add "$img:document" "$work/document" application/vnd.oci.image.manifest.v1+json
@@ -65,7 +65,7 @@ gives_pull DIGEST "oci:$img:digest"
 head -c 10240 /dev/zero | tr '\0' x >"$work/archive"
 mkimage build "$img:layer" "tar=$work/archive" >/dev/null
 gives_pull LAYER "oci:$img:layer"
-gives STORAGE "$aa" pull --policy "$accept_policy" "oci:$img:good" "$work/no/such/folder"
+gives STORAGE "$aa" pull "$snapshot" --policy "$accept_policy" "oci:$img:good" "$work/no/such/folder"
 
 # keys
 kid=default/key/one
@@ -86,7 +86,7 @@ pids="$pids $!"
 wait_file "$work/front.port" || bail "front.py does not start: $(cat "$work/front.out")"
 home=127.0.0.1:$(cut -d' ' -f1 "$work/front.port")
 gives_pull NET "docker://127.0.0.1:$(free_port)/x"
-gives TLS "$aa" pull --policy "$accept_policy" "docker://$home/good/x" "$bundle"
+gives TLS "$aa" pull "$snapshot" --policy "$accept_policy" "docker://$home/good/x" "$bundle"
 gives_pull REGISTRY "docker://$home/status/500"
 gives_pull AUTH "docker://$home/status/403"
 gives_pull LIMIT "docker://$home/headers/200"
@@ -105,7 +105,7 @@ role() {
 interrupted() {
 	fresh_target
 	: >"$log"
-	"$aa" pull --policy "$accept_policy" --tls-verify=false "docker://$home/slow/50" "$bundle" \
+	"$aa" pull "$snapshot" --policy "$accept_policy" --tls-verify=false "docker://$home/slow/50" "$bundle" \
 		>"$work/out" 2>"$work/err" &
 	aa_pid=$!
 	pids="$pids $aa_pid"

@@ -156,11 +156,14 @@ well_told() {
 	grep -q '^aa-cli: pull: .* ([A-Z_]*)$' "$work/err"
 }
 
+# Nothing is mounted, nothing kept in a store, unless a scenario is about that and sets this.
+snapshot=--snapshot=flat
+
 accept_policy=$work/accept.json
 echo '{"default":[{"type":"insecureAcceptAnything"}]}' >"$accept_policy"
 
 pull() {	# [options] IMAGE; into $bundle
-	run "$aa" pull --policy "$accept_policy" "$@" "$bundle"
+	run "$aa" pull "$snapshot" --policy "$accept_policy" "$@" "$bundle"
 }
 
 pull_http() {
@@ -196,7 +199,7 @@ refused() {
 	refused_codes=$2
 	shift 2
 	fresh_target
-	run timeout -k 2 60 "$aa" pull "$@" "$bundle"
+	run timeout -k 2 60 "$aa" pull "$snapshot" "$@" "$bundle"
 	refused_report
 }
 
@@ -380,7 +383,7 @@ adopt() {
 
 # start_pull [options] IMAGE: a pull in the background, in a session of its own: $aa_pid
 start_pull() {
-	setsid "$aa" pull --policy "$accept_policy" --tls-verify=false "$@" "$bundle" \
+	setsid "$aa" pull "$snapshot" --policy "$accept_policy" --tls-verify=false "$@" "$bundle" \
 		>"$work/out" 2>"$work/err" &
 	aa_pid=$!
 	pids="$pids $aa_pid"

@@ -75,7 +75,7 @@ refused "cpio" 22 --policy "$accept_policy" "oci-archive:$work/cpio:v1"
 # Whoever passes over this by reading is not done in time.
 archives far "$work/far.tar" "$img"
 fresh_target
-run timeout -k 2 20 "$aa" pull --policy "$accept_policy" "oci-archive:$work/far.tar:v2" "$bundle"
+run timeout -k 2 20 "$aa" pull "$snapshot" --policy "$accept_policy" "oci-archive:$work/far.tar:v2" "$bundle"
 check "200 GiB in front of the image are passed over" [ "$rc" = 0 ]
 rm "$work/far.tar"
 
@@ -176,7 +176,7 @@ verdicts() {	# POLICY: the same as skopeo's for each image
 		skopeo copy -q --policy "$work/policy.json" "$image" "dir:$work/copy" 2>"$work/skopeo.err" && skopeo_says=0
 		fresh_target
 		expect_exit "$(cat "$work/policy.json" | cut -c 1-90)… ${image%%:*}: $skopeo_says" "$skopeo_says" \
-			"$aa" pull --policy "$work/policy.json" "$image" "$bundle"
+			"$aa" pull "$snapshot" --policy "$work/policy.json" "$image" "$bundle"
 	done
 }
 

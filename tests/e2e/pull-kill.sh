@@ -120,7 +120,7 @@ done
 
 # a pull that finds another one at work in the same folder leaves its files alone
 start_slow net
-run "$aa" pull --policy "$accept_policy" --tls-verify=false "$key" "$ref" "$target/second"
+run "$aa" pull "$snapshot" --policy "$accept_policy" --tls-verify=false "$key" "$ref" "$target/second"
 check "a second pull beside a running one works" [ "$rc" -eq 0 ]
 check "the first one still runs" kill -0 "$aa_pid"
 finish_pull 60

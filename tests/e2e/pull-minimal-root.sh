@@ -41,7 +41,7 @@ pull_in_root() {	# NAME TAG [options]
 	name=$1
 	tag=$2
 	shift 2
-	in_root /aa-cli pull --policy /policy.json --tls-verify=false "$@" \
+	in_root /aa-cli pull --snapshot=flat --policy /policy.json --tls-verify=false "$@" \
 		"docker://$registry/test/image:$tag" "/out/$tag"
 	check "$name" [ "$rc" -eq 0 ]
 	[ "$rc" -eq 0 ] || diag_file "$work/err"
@@ -52,7 +52,7 @@ in_root /aa-cli version
 check "version" [ "$rc" -eq 0 ]
 pull_in_root "a plain image" plain
 pull_in_root "an encrypted image" enc --aa-kbc-params offline_fs_kbc::/keys
-in_root /aa-cli pull --policy /nowhere.json --tls-verify=false \
+in_root /aa-cli pull --snapshot=flat --policy /nowhere.json --tls-verify=false \
 	"docker://$registry/test/image:plain" /out/refused
 check "no policy: refused" [ "$rc" -eq 11 -a ! -e "$root/out/refused" ]
 check "the root is as it was" [ "$(cd "$root" && find . -maxdepth 2 | sort | tr '\n' ' ')" = \

@@ -90,16 +90,16 @@ pull_http --work-dir "$work/elsewhere" "$ref:multi"
 check "with a work folder of its own" [ "$rc" -eq 0 -a -f "$bundle/config.json" ]
 check "the work folder is empty afterwards" is_empty "$work/elsewhere"
 fresh_target
-run "$aa" pull --policy="$accept_policy" --tls-verify=false -- "$ref:multi" "$bundle"
+run "$aa" pull "$snapshot" --policy="$accept_policy" --tls-verify=false -- "$ref:multi" "$bundle"
 check "options as --name=value, and --" [ "$rc" -eq 0 ]
 fresh_target
-run sh -c 'umask 077; exec "$@"' sh "$aa" pull --policy "$accept_policy" --tls-verify=false \
+run sh -c 'umask 077; exec "$@"' sh "$aa" pull "$snapshot" --policy "$accept_policy" --tls-verify=false \
 	"$ref:multi" "$bundle"
 check "the caller's umask changes nothing" same_bundles "$work/reference" "$bundle"
 fresh_target
 (
 	cd "$target"
-	"$aa" pull --policy "$accept_policy" --tls-verify=false "$ref:multi" bundle
+	"$aa" pull "$snapshot" --policy "$accept_policy" --tls-verify=false "$ref:multi" bundle
 ) >"$work/out" 2>"$work/err" && rc=0 || rc=$?
 check "a relative bundle path" [ "$rc" -eq 0 -a -f "$bundle/config.json" ]
 [ "$rc" -eq 0 ] || diag_file "$work/err"
@@ -138,7 +138,7 @@ check "credentials are in no message" sh -c "! grep -q 'word\|token-for' '$work/
 fresh_target
 jobs=
 for n in 1 2 3; do
-	"$aa" pull --policy "$accept_policy" --tls-verify=false "oci:$img:many" "$target/b$n" \
+	"$aa" pull "$snapshot" --policy "$accept_policy" --tls-verify=false "oci:$img:many" "$target/b$n" \
 		>/dev/null 2>"$work/err.$n" &
 	jobs="$jobs $!"
 done

@@ -76,7 +76,7 @@ cat >"$work/policy.json" <<END
  "transports":{"docker":{"$registry/test/image:good":[{"type":"insecureAcceptAnything"}]}}}
 END
 fresh_target
-run "$aa" pull --policy "$work/policy.json" --tls-verify=false "$ref:good" "$bundle"
+run "$aa" pull "$snapshot" --policy "$work/policy.json" --tls-verify=false "$ref:good" "$bundle"
 check "policy: the scope of this tag accepts it" [ "$rc" -eq 0 ]
 refused "policy: the same content under another name" 11 --policy "$work/policy.json" \
 	--tls-verify=false "$ref:other"
@@ -252,7 +252,7 @@ pull_http "$ref:good"
 check "a link where the bundle goes: not through it" is_empty "$work/aim"
 diag "exit $rc"
 fresh_target
-run "$aa" pull --policy "$accept_policy" --tls-verify=false "$ref:good" "$target/no/such/bundle"
+run "$aa" pull "$snapshot" --policy "$accept_policy" --tls-verify=false "$ref:good" "$target/no/such/bundle"
 check "no folder to put the bundle in" [ "$rc" -ne 0 -a ! -e "$target/no" ]
 diag "exit $rc"
 if is_root; then
@@ -280,12 +280,12 @@ END
 no_room() {	# NAME OPTIONS-OF-MOUNT IMAGE
 	mkdir -p "$work/small"
 	if is_root; then
-		run unshare -m sh "$work/nospace.sh" "$work/small" "$2" "$aa" pull --policy "$accept_policy" \
+		run unshare -m sh "$work/nospace.sh" "$work/small" "$2" "$aa" pull "$snapshot" --policy "$accept_policy" \
 			--tls-verify=false "$3" "$work/small/bundle"
 	else
 		# the program itself runs with the caller's id again
 		run unshare -rm sh "$work/nospace.sh" "$work/small" "$2" unshare -U \
-			--map-user="$(id -u)" --map-group="$(id -g)" "$aa" pull --policy "$accept_policy" \
+			--map-user="$(id -u)" --map-group="$(id -g)" "$aa" pull "$snapshot" --policy "$accept_policy" \
 			--tls-verify=false "$3" "$work/small/bundle"
 	fi
 	check "$1: 15" [ "$rc" -eq 15 ]

@@ -63,7 +63,7 @@ plain_text() { # NAME: no control byte has reached the terminal
 
 front http
 echo "{\"auths\":{\"$home\":{\"auth\":\"$word\"}}}" >"$authfile"
-"$aa" pull --policy "$accept_policy" --tls-verify=false "docker://$home/slow/350" "$work/slow-bundle" \
+"$aa" pull "$snapshot" --policy "$accept_policy" --tls-verify=false "docker://$home/slow/350" "$work/slow-bundle" \
 	>"$work/slow.out" 2>"$work/slow.err" &
 slow_pull=$!
 pids="$pids $slow_pull"
