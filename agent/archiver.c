@@ -261,6 +261,7 @@ take_get(struct archiver *a, struct msg *m, struct err *e)
 	msg_get_str(&r, name, sizeof(name));	/* of the image: there is but one */
 	msg_get_str(&r, wanted, sizeof(wanted));
 	max = msg_get_u64(&r);
+	(void)msg_get_u64(&r);		/* the size: the archive has what it has */
 	if (!msg_get_end(&r))
 		return err_set(e, ERR_PROTO, "request that cannot be read");
 	rc = find_part(a, blob, wanted, &part, &failed);

@@ -1,25 +1,29 @@
 /*
- * exchange.h: one GET from a registry, however many requests it takes: challenge, token,
- * redirects. The body goes to a descriptor as it arrives. libcurl does HTTP and TLS, lib/loop
- * waits, image/registry.h knows what answers mean. Only the net role links this.
+ * exchange.h: one GET from a registry, however many requests it takes: challenge, token, redirects, further
+ * attempts, other places. The body goes to a descriptor as it arrives, each byte once.
+ * image/registry.h knows what answers mean. Only the net role links this.
  */
 #ifndef AGENT_EXCHANGE_H
 #define AGENT_EXCHANGE_H
 
+#include "agent/http.h"
+#include "image/registries.h"
 #include "image/registry.h"
-#include "lib/loop.h"
 
-struct http;		/* curl multi handle bound to a loop, and what all exchanges share */
+#define EXCHANGE_SIZE_UNKNOWN	UINT64_MAX
 
-struct http_options {
-	struct loop	*loop;
-	struct span	 ca;		/* PEM text; empty: no TLS server is trusted */
-	struct span	 authfile;	/* secret; empty: anonymous */
-	const char	*plain_http;	/* host:port names, "," between, that are spoken to without TLS */
+struct client;		/* what all exchanges share: connections, tokens, credentials, places */
+
+struct client_options {
+	struct http_options	 http;
+	struct span		 authfiles[4];	/* secret; the first with an entry counts; empty ones at the end */
+	const char		*plain_http;	/* host:port names, "," between, that are spoken to without TLS */
+	const struct registries	*registries;	/* NULL: every image is where its name says */
+	int64_t			 timeout_ms;	/* from client_new on, for everything; 0: none */
 };
-/* Spans and text must outlive it. */
-int http_new(const struct http_options *, struct http **out, struct err *) must_check;
-void http_free(struct http *);	/* ends all exchanges without a word */
+/* Spans and texts must outlive it. */
+int client_new(const struct client_options *, struct client **out, struct err *) must_check;
+void client_free(struct client *);	/* ends all exchanges without a word */
 
 struct exchange_events {
 	/* The good answer's header, before the first body byte. */
@@ -37,9 +41,10 @@ struct exchange_request {
 	bool			blob;	/* else manifest */
 	char			wanted[160];	/* tag or digest text */
 	uint64_t		max;	/* body bytes; one more ends it with LIMIT */
+	uint64_t		size;	/* what the body should have, or EXCHANGE_SIZE_UNKNOWN: less is asked for again */
 	int			fd;	/* where the body goes; taken over in any case */
 };
 /* events must outlive it. Errors of a start that cannot be are reported by events->done, too. */
-void exchange_start(struct http *, const struct exchange_request *, const struct exchange_events *);
+void exchange_start(struct client *, const struct exchange_request *, const struct exchange_events *);
 
 #endif

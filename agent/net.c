@@ -13,16 +13,22 @@
 #include <poll.h>
 
 #include "agent/exchange.h"
+#include "agent/login.h"
 #include "lib/crypto.h"
 #include "lib/fs.h"
 
 struct net {
 	struct loop		*loop;
-	struct http		*http;
+	struct client		*client;
 	struct exchange_events	 events;
-	struct buf		 ca, auth;
+	struct buf		 ca;		/* of all CA files */
+	struct buf		 auth[LOGIN_FILES];
+	size_t			 nauth;
+	struct registries	*registries;
 	char			 plain_http[4096];
-	struct err		 unusable;	/* why the CA file or the authfile is; every request hears it */
+	struct buf		 proxies[3];	/* of http, of https, none for; secret */
+	uint32_t		 timeout_s;
+	struct err		 unusable;	/* why a file of the operator is; every request hears it */
 	struct err		*err;		/* of serve */
 	int			 rc;
 };
@@ -119,6 +125,7 @@ take_get(struct net *n, struct msg *m, struct err *e)
 	msg_get_str(&r, reference, sizeof(reference));
 	msg_get_str(&r, req.wanted, sizeof(req.wanted));
 	req.max = msg_get_u64(&r);
+	req.size = msg_get_u64(&r);
 	if (!msg_get_end(&r))
 		return err_set(e, ERR_PROTO, "request that cannot be read");
 	rc = image_ref_parse_docker(span_str(reference), &req.ref, e);
@@ -129,7 +136,7 @@ take_get(struct net *n, struct msg *m, struct err *e)
 		return 0;
 	}
 	req.fd = fd_steal(&m->fds[0]);
-	exchange_start(n->http, &req, &n->events);
+	exchange_start(n->client, &req, &n->events);
 	return 0;
 }
 
@@ -152,20 +159,91 @@ on_pull(void *arg, maybe_unused int fd, maybe_unused short revents)
 		stop(n, rc);
 }
 
-/* No CA at all is a choice; an authfile that says nothing is a mistake. */
+/* What is wrong with a file is the operator's to correct, and told to whoever asks for something. */
 static void
-take_file(struct net *n, int fd, const char *what, struct buf *out)
+note_unusable(struct net *n, const struct err *e)
+{
+	n->unusable = *e;
+	if (e->code != ERR_NOMEM)
+		n->unusable.code = ERR_CONFIG;
+}
+
+/* No CA at all is a choice; an authfile that says nothing is a mistake. */
+static int
+take_auth(struct net *n, int fd, struct err *e)
+{
+	struct buf *auth = &n->auth[n->nauth];
+	int rc;
+
+	if (n->nauth == LOGIN_FILES)
+		return err_set(e, ERR_LIMIT, "more than %d auth files", LOGIN_FILES);
+	rc = fs_read_fd(fd, "authfile", auth, e);
+	if (rc == 0 && auth->len == 0)
+		rc = err_set(e, ERR_CONFIG, "authfile: empty");
+	if (rc == 0)
+		n->nauth++;
+	return rc;
+}
+
+static int
+take_registries(struct net *n, int fd, struct err *e)
+{
+	autobuf text = BUF(LIMIT_TOML);
+	int rc = fs_read_fd(fd, "registries", &text, e);
+
+	return rc < 0 ? rc : registries_parse(buf_span(&text), &n->registries, e);
+}
+
+/* Files of authorities follow each other; the last line of one may lack its end. */
+static int
+take_ca(struct net *n, int fd, struct err *e)
+{
+	autobuf one = BUF(LIMIT_CA_BUNDLE);
+	int rc = fs_read_fd(fd, "CA file", &one, e);
+
+	if (rc == 0)
+		rc = buf_add_span(&n->ca, buf_span(&one), e);
+	return rc < 0 ? rc : buf_add_u8(&n->ca, '\n', e);
+}
+
+static void
+take_file(struct net *n, uint8_t which, int fd)
 {
 	struct err e = { 0 };
-	int rc = fs_read_fd(fd, what, out, &e);
+	int rc;
 
-	if (rc == 0 && out == &n->auth && out->len == 0)
-		rc = err_set(&e, ERR_CONFIG, "%s: empty", what);
-	if (rc == 0)
-		return;
-	n->unusable = e;
-	if (rc != -ERR_NOMEM)
-		n->unusable.code = ERR_CONFIG;
+	switch (which) {
+	case NET_FILE_CA:
+		rc = take_ca(n, fd, &e);
+		break;
+	case NET_FILE_AUTH:
+		rc = take_auth(n, fd, &e);
+		break;
+	case NET_FILE_REGISTRIES:
+		rc = take_registries(n, fd, &e);
+		break;
+	default:
+		rc = err_set(&e, ERR_BUG, "file %d", which);
+	}
+	if (rc < 0)
+		note_unusable(n, &e);
+}
+
+static int
+take_set_up(struct net *n, const struct msg *m, struct err *e)
+{
+	struct msg_reader r = msg_reader(m);
+	int rc = 0;
+
+	msg_get_str(&r, n->plain_http, sizeof(n->plain_http));
+	n->timeout_s = msg_get_u32(&r);
+	for (size_t i = 0; i < ARRAY_LEN(n->proxies) && rc == 0; i++) {
+		n->proxies[i] = (struct buf)BUF_SECRET(NET_PROXY_MAX + 1);
+		rc = buf_add_span(&n->proxies[i], msg_get_bytes(&r, NET_PROXY_MAX), e);
+	}
+	if (rc == 0 && !msg_get_end(&r))
+		rc = err_set(e, ERR_PROTO, "set-up");
+	return rc;
 }
 
 /* The monitor says nothing after the set-up; its end is ours. */
@@ -180,7 +258,7 @@ set_up(struct net *n, struct err *e)
 {
 	static const struct msg_rule rules[] = {
 		{ .type = M_FILE, .max_len = 1, .fds = 1 },
-		{ .type = M_NET_SETUP, .max_len = KIB(8) },
+		{ .type = M_NET_SETUP, .max_len = KIB(16), .secret = true },
 		{ 0 },
 	};
 
@@ -191,32 +269,35 @@ set_up(struct net *n, struct err *e)
 
 		if (rc <= 0)
 			return rc < 0 ? rc : err_set(e, ERR_CRASH, "no set-up");
+		if (m.type == M_NET_SETUP)
+			return take_set_up(n, &m, e);
 		r = msg_reader(&m);
-		if (m.type == M_NET_SETUP) {
-			msg_get_str(&r, n->plain_http, sizeof(n->plain_http));
-			return msg_get_end(&r) ? 0 : err_set(e, ERR_PROTO, "set-up");
-		}
-		if (msg_get_u8(&r) == NET_FILE_CA)
-			take_file(n, m.fds[0], "CA file", &n->ca);
-		else
-			take_file(n, m.fds[0], "authfile", &n->auth);
+		take_file(n, msg_get_u8(&r), m.fds[0]);
 	}
 }
 
 static int
 serve_with(struct net *n, struct err *e)
 {
-	struct http_options opt = {
-		.loop = n->loop,
-		.plain_http = n->plain_http,
-	};
 	int rc = set_up(n, e);
+	struct client_options opt = {
+		.http = {
+			.loop = n->loop,
+			.ca = buf_span(&n->ca),
+			.http_proxy = buf_str(&n->proxies[0]),
+			.https_proxy = buf_str(&n->proxies[1]),
+			.no_proxy = buf_str(&n->proxies[2]),
+		},
+		.plain_http = n->plain_http,
+		.registries = n->registries,
+		.timeout_ms = (int64_t)n->timeout_s * 1000,
+	};
 
 	if (rc < 0)
 		return rc;
-	opt.ca = buf_span(&n->ca);
-	opt.authfile = buf_span(&n->auth);
-	rc = http_new(&opt, &n->http, e);
+	for (size_t i = 0; i < n->nauth; i++)
+		opt.authfiles[i] = buf_span(&n->auth[i]);
+	rc = client_new(&opt, &n->client, e);
 	if (rc == 0)
 		rc = loop_watch(n->loop, NET_FD_PULL, POLLIN, on_pull, n, e);
 	if (rc == 0)
@@ -224,24 +305,35 @@ serve_with(struct net *n, struct err *e)
 	return rc < 0 ? rc : loop_run(n->loop, e);
 }
 
+static void
+clean_up(struct net *n)
+{
+	client_free(n->client);
+	loop_free(n->loop);
+	registries_free(n->registries);
+	buf_free(&n->ca);
+	for (size_t i = 0; i < LOGIN_FILES; i++)
+		buf_free(&n->auth[i]);
+	for (size_t i = 0; i < ARRAY_LEN(n->proxies); i++)
+		buf_free(&n->proxies[i]);
+}
+
 static int
 serve(struct err *e)
 {
 	struct net n = {
 		.ca = BUF(LIMIT_CA_BUNDLE),
-		.auth = BUF_SECRET(LIMIT_AUTHFILE),
 		.err = e,
 	};
 	int rc;
 
+	for (size_t i = 0; i < LOGIN_FILES; i++)
+		n.auth[i] = (struct buf)BUF_SECRET(LIMIT_AUTHFILE);
 	n.events = (struct exchange_events){ on_head, on_progress, on_done, &n };
 	rc = loop_new(&n.loop, e);
 	if (rc == 0)
 		rc = serve_with(&n, e);
-	http_free(n.http);
-	loop_free(n.loop);
-	buf_free(&n.auth);
-	buf_free(&n.ca);
+	clean_up(&n);
 	return rc < 0 ? rc : n.rc;
 }
 

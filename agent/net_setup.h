@@ -9,18 +9,36 @@
 #include "image/reference.h"
 
 struct net_options {
-	const char	*ca_file, *authfile;
-	bool		 tls_verify;
+	const char	*ca_file, *authfile, *registries, *timeout, *http_proxy, *https_proxy, *no_proxy;
+	bool		 tls_verify, no_creds;
 };
 #define NET_OPTIONS	{ .tls_verify = true }
+
+#define REGISTRIES_DEFAULT	"/etc/cacao/registries.toml"
 
 /* Lines of an option table that fill o, a struct net_options with static storage. */
 #define NET_OPTION_DEFS(o) \
 	{ "tls-verify", NULL, "=false: plain http to this registry", NULL, &(o).tls_verify }, \
-	{ "ca-file", "FILE", "certificates that vouch for the registry (PEM)", &(o).ca_file, NULL }, \
-	{ "authfile", "FILE", "registry credentials (containers-auth.json)", &(o).authfile, NULL }
+	{ "ca-file", "FILE|DIR", "PEM certificates that vouch for the registry (DIR: *.crt, *.pem)", \
+	    &(o).ca_file, NULL }, \
+	{ "authfile", "FILE", "registry credentials (default: where podman and docker keep them)", \
+	    &(o).authfile, NULL }, \
+	{ "no-creds", NULL, "no credentials, wherever they are", NULL, &(o).no_creds }, \
+	{ "registries", "FILE", "mirrors and blocked places (default " REGISTRIES_DEFAULT ")", \
+	    &(o).registries, NULL }, \
+	{ "timeout", "DURATION", "for all of the network's work: 90s, 10m, 1h (default: none)", \
+	    &(o).timeout, NULL }, \
+	{ "https-proxy", "URL", "proxy for https (default: $https_proxy)", &(o).https_proxy, NULL }, \
+	{ "http-proxy", "URL", "proxy for http (default: $http_proxy)", &(o).http_proxy, NULL }, \
+	{ "no-proxy", "LIST", "who is asked without: host, .suffix, address, net/bits, * ($no_proxy)", \
+	    &(o).no_proxy, NULL }
 
-/* Opens the files and sends everything over net, the control socket. -ERR_CONFIG. */
+/* Opens the files and sends everything over net, the control socket. -ERR_CONFIG, -ERR_USAGE. */
 int net_set_up(int net, const struct net_options *, const struct image_ref *, struct err *) must_check;
+
+/* "90", "90s", "10m", "1h": seconds, more than none, at most a day. -ERR_USAGE. */
+int net_parse_timeout(const char *text, uint32_t *seconds, struct err *) must_check;
+/* A proxy as a URL of http or https. on_command_line: without credentials. -ERR_USAGE, -ERR_CONFIG; no part of it is told. */
+int net_check_proxy(const char *url, bool on_command_line, struct err *) must_check;
 
 #endif

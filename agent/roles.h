@@ -80,7 +80,8 @@ int role_main(int argc, char *argv[]);		/* exit status */
  */
 enum {
 	M_FILE = 1,	/* monitor → net, key, pull: u8 which; fd: a file the operator named */
-	M_NET_SETUP,	/* monitor → net: str hosts with plain http, "," between */
+	M_NET_SETUP,	/* monitor → net: str hosts with plain http, "," between, u32 seconds for all (0: no
+			 * limit), str http proxy, str https proxy, str no proxy for */
 	M_KEY_SETUP,	/* monitor → key: str aa_kbc_params ("" for none), u8 A256CTR packets allowed */
 	M_KEY_PASSWORD,	/* monitor → key: fd: holds the password of the key that follows */
 	M_KEY_FILE,	/* monitor → key: str name; fd: a private key or certificate */
@@ -105,7 +106,8 @@ enum {
 	M_OPENED,	/* monitor → pull: fd: the file */
 	M_OPEN_FAILED,	/* monitor → pull: err? */
 	M_ARCHIVE_SETUP,/* monitor → archive: str image, as pull gets it */
-	M_GET,		/* pull → net or archive: u8 blob, str reference, str tag or digest, u64 max; fd: where the body goes */
+	M_GET,		/* pull → net or archive: u8 blob, str reference, str tag or digest, u64 max,
+			 * u64 size (all ones: not known); fd: where the body goes */
 	M_GET_HEAD,	/* net → pull: str content type, str docker content digest */
 	M_GET_PROGRESS,	/* net → pull: u64 bytes so far */
 	M_GET_DONE,	/* net → pull: err? */
@@ -123,7 +125,7 @@ enum {
 };
 
 /* Files by number in M_FILE (of key: the position in kbc_ops.files). */
-enum { NET_FILE_CA, NET_FILE_AUTH };
+enum { NET_FILE_CA, NET_FILE_AUTH, NET_FILE_REGISTRIES };	/* the first two: may come several times */
 enum { PULL_FILE_POLICY };
 
 /* Where a layer is, for people and programs that watch (M_PROGRESS). */
@@ -135,6 +137,8 @@ enum stage {
 	STAGE_DONE,
 	STAGE_COUNT
 };
+
+#define NET_PROXY_MAX	KIB(2)	/* each text about proxies in M_NET_SETUP */
 
 /* A message that only says how it went: err?. failed NULL: well. */
 int role_answer(int fd, uint16_t type, uint32_t id, const struct err *failed, struct err *) must_check;

@@ -11,6 +11,7 @@
 
 #define PIPE_SIZE	(1 << 20)	/* measured: design of the pipeline */
 #define ANSWER_MS	300000		/* net has its own, shorter limits for silence */
+#define SIZE_UNKNOWN	UINT64_MAX
 #define SLACK		KIB(64)		/* a blob too long is read so far, so that the digest stage says it */
 
 const struct msg_rule source_net_rules[] = {
@@ -32,7 +33,7 @@ make_pipe(int p[2], struct err *e)
 
 static int
 send_get(struct source *s, bool blob, const struct image_ref *ref, const char *wanted,
-    uint64_t max, int out, uint32_t *id, struct err *e)
+    uint64_t max, uint64_t size, int out, uint32_t *id, struct err *e)
 {
 	char name[LIMIT_REFERENCE + 1];
 	automsg m;
@@ -48,6 +49,8 @@ send_get(struct source *s, bool blob, const struct image_ref *ref, const char *w
 		rc = msg_put_str(&m, wanted, e);
 	if (rc == 0)
 		rc = msg_put_u64(&m, max, e);
+	if (rc == 0)
+		rc = msg_put_u64(&m, size, e);
 	if (rc < 0)
 		return rc;
 	msg_put_fd(&m, out);
@@ -95,7 +98,7 @@ get_document(struct source *s, bool blob, const struct image_ref *ref, const cha
 	if (rc < 0)
 		return rc;
 	from = p[0];
-	rc = send_get(s, blob, ref, wanted, out->body.max, p[1], &id, e);
+	rc = send_get(s, blob, ref, wanted, out->body.max, SIZE_UNKNOWN, p[1], &id, e);
 	close(p[1]);
 	if (rc < 0)
 		return rc;
@@ -207,7 +210,7 @@ source_stream(struct source *s, const struct image_ref *ref, const struct digest
 	rc = make_pipe(p, e);
 	if (rc < 0)
 		return rc;
-	rc = send_get(s, true, ref, d->text, size + SLACK, p[1], id, e);
+	rc = send_get(s, true, ref, d->text, size + SLACK, size, p[1], id, e);
 	close(p[1]);
 	if (rc < 0)
 		close(p[0]);

@@ -117,16 +117,25 @@ add_credentials(struct span s, struct buf *out, struct err *e)
 	return buf_add_span(out, s, e);
 }
 
+/* A token goes into a header or a form as it is: visible ASCII. */
 static int
-read_entry(struct json_val entry, struct buf *out, struct err *e)
+add_token(struct json_val v, const char *what, struct buf *out, struct err *e)
+{
+	autobuf text = BUF_SECRET(CREDENTIALS_MAX);
+	int rc = json_str(v, what, &text, e);
+
+	for (size_t i = 0; rc == 0 && i < text.len; i++)
+		if (text.data[i] <= ' ' || text.data[i] >= 0x7f)
+			rc = err_set(e, ERR_PARSE, "%s is no token", what);
+	return rc < 0 ? rc : buf_add_span(out, buf_span(&text), e);
+}
+
+static int
+read_password(struct json_val entry, struct buf *out, struct err *e)
 {
 	autobuf decoded = BUF_SECRET(CREDENTIALS_MAX);
 	int rc;
 
-	if (!json_is(entry, JSON_OBJECT))
-		return err_set(e, ERR_PARSE, "not an object");
-	if (is_set(json_get(entry, "identitytoken")))
-		return err_set(e, ERR_UNSUPPORTED, "an identitytoken is not supported yet");
 	if (is_set(json_get(entry, "auth")))
 		rc = decode_auth(json_get(entry, "auth"), &decoded, e);
 	else if (is_set(json_get(entry, "username")))
@@ -135,6 +144,31 @@ read_entry(struct json_val entry, struct buf *out, struct err *e)
 		return err_set(e, ERR_NOTFOUND, "the entry is empty; a credential helper may "
 		    "hold what should be here");
 	return rc < 0 ? rc : add_credentials(buf_span(&decoded), out, e);
+}
+
+static int
+read_entry(struct json_val entry, enum auth_kind *kind, struct buf *out, struct err *e)
+{
+	static const struct {
+		const char	*name;
+		enum auth_kind	 kind;
+	} tokens[] = {
+		{ "registrytoken", AUTH_BEARER },
+		{ "identitytoken", AUTH_IDENTITY },
+	};
+
+	if (!json_is(entry, JSON_OBJECT))
+		return err_set(e, ERR_PARSE, "not an object");
+	for (size_t i = 0; i < ARRAY_LEN(tokens); i++) {
+		struct json_val v = json_get(entry, tokens[i].name);
+
+		if (!is_set(v))
+			continue;
+		*kind = tokens[i].kind;
+		return add_token(v, tokens[i].name, out, e);
+	}
+	*kind = AUTH_PASSWORD;
+	return read_password(entry, out, e);
 }
 
 static int
@@ -164,8 +198,10 @@ bad_file(struct err *e)
 }
 
 int
-auth_lookup(struct span file, const struct image_ref *r, struct buf *userpass, struct err *e)
+auth_lookup(struct span file, const struct image_ref *r, enum auth_kind *kind, struct buf *secret,
+    struct err *e)
 {
+	enum auth_kind found = AUTH_PASSWORD;
 	struct json_val entry = { 0 };
 	autojson doc = NULL;
 	int rc;
@@ -178,10 +214,11 @@ auth_lookup(struct span file, const struct image_ref *r, struct buf *userpass, s
 	rc = find_entry(json_root(doc), r, &entry, e);
 	if (rc < 0)
 		return rc;
-	rc = read_entry(entry, userpass, e);
+	rc = read_entry(entry, &found, secret, e);
 	if (rc < 0) {
 		(void)err_wrap(e, "%s", r->domain);
 		return bad_file(e);
 	}
+	*kind = found;
 	return 0;
 }

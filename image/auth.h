@@ -8,13 +8,19 @@
 #include "image/reference.h"
 #include "lib/json.h"
 
+/* What an entry holds; of several the one that says most. */
+enum auth_kind {
+	AUTH_PASSWORD,		/* "user:password" */
+	AUTH_IDENTITY,		/* identitytoken: bought for a token at the realm */
+	AUTH_BEARER,		/* registrytoken: shown to the registry as it is */
+};
+
 /*
- * Credentials for a reference: "user:password", appended to a secret buffer.
- * -ERR_NOTFOUND when the file has none for it (an empty entry is none: docker writes those
- * where a helper has them); -ERR_UNSUPPORTED for an identitytoken, since going on without it
- * would be anonymous; -ERR_CONFIG when the file or the entry is bad.
+ * Credentials for a reference, appended to a secret buffer. -ERR_NOTFOUND when the file has none for it (an
+ * empty entry is none: docker writes those where a helper has them); -ERR_CONFIG when the file or the
+ * entry is bad.
  */
-int auth_lookup(struct span file, const struct image_ref *, struct buf *userpass,
+int auth_lookup(struct span file, const struct image_ref *, enum auth_kind *, struct buf *secret,
     struct err *) must_check;
 
 #endif

@@ -402,51 +402,74 @@ realm_complaint(const char *realm, const char *registry, bool plain_http)
 	return authority_complaint(authority, plain_http || same_host(authority, span_str(registry)));
 }
 
-/* "&name=value", the value encoded. */
+/* The value, percent-encoded. */
 static int
-add_param(struct buf *url, const char *name, struct span value, struct err *e)
+add_encoded(struct buf *out, struct span value, struct err *e)
 {
-	int rc = buf_addf(url, e, "&%s=", name);
+	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < value.len; i++) {
 		if (in_class(value.p[i], "-._~"))
-			rc = buf_add_u8(url, value.p[i], e);
+			rc = buf_add_u8(out, value.p[i], e);
 		else
-			rc = buf_addf(url, e, "%%%02X", value.p[i]);
+			rc = buf_addf(out, e, "%%%02X", value.p[i]);
 	}
 	return rc;
+}
+
+/* "&name=value" */
+static int
+add_param(struct buf *out, const char *name, struct span value, struct err *e)
+{
+	int rc = buf_addf(out, e, "&%s=", name);
+
+	return rc < 0 ? rc : add_encoded(out, value, e);
+}
+
+/* What is asked for: as the challenge says, or the right to pull. */
+static struct span
+scope_of(const struct challenge *c, const struct image_ref *r, char *own, size_t size)
+{
+	if (c->scope[0] != '\0')
+		return span_str(c->scope);
+	snprintf(own, size, "repository:%s:pull", r->path);
+	return span_str(own);
 }
 
 static int
 add_scopes(struct buf *url, const struct challenge *c, const struct image_ref *r, struct err *e)
 {
 	char own[sizeof(r->path) + 32];
-	struct span rest = span_str(c->scope), scope;
+	struct span rest = scope_of(c, r, own, sizeof(own)), scope;
 	int rc = 0;
 
-	if (rest.len == 0) {
-		snprintf(own, sizeof(own), "repository:%s:pull", r->path);
-		rest = span_str(own);
-	}
 	while (rc == 0 && span_split(&rest, ' ', &scope))
 		if (scope.len > 0)
 			rc = add_param(url, "scope", scope, e);
 	return rc;
 }
 
+static int
+check_realm(const struct challenge *c, const struct image_ref *r, bool plain_http, struct err *e)
+{
+	const char *complaint = realm_complaint(c->realm, r->domain, plain_http);
+
+	if (complaint == NULL)
+		return 0;
+	return err_set(e, ERR_AUTH, "%s: the token realm \"%.200s\" %s",
+	    r->domain, c->realm, complaint);
+}
+
 int
 challenge_token_url(const struct challenge *c, const struct image_ref *r, bool plain_http,
     struct buf *out, struct err *e)
 {
-	const char *complaint = realm_complaint(c->realm, r->domain, plain_http);
 	autobuf url = BUF(LIMIT_URL);
 	uint8_t *first;
-	int rc;
+	int rc = check_realm(c, r, plain_http, e);
 
-	if (complaint != NULL)
-		return err_set(e, ERR_AUTH, "%s: the token realm \"%.200s\" %s",
-		    r->domain, c->realm, complaint);
-	rc = buf_add_str(&url, c->realm, e);
+	if (rc == 0)
+		rc = buf_add_str(&url, c->realm, e);
 	if (rc == 0 && c->service[0] != '\0')
 		rc = add_param(&url, "service", span_str(c->service), e);
 	if (rc == 0)
@@ -457,6 +480,29 @@ challenge_token_url(const struct challenge *c, const struct image_ref *r, bool p
 	if (first != NULL && strchr(c->realm, '?') == NULL)
 		*first = '?';
 	return buf_add_span(out, buf_span(&url), e);
+}
+
+int
+challenge_token_form(const struct challenge *c, const struct image_ref *r, bool plain_http,
+    struct span identity, struct buf *url, struct buf *form, struct err *e)
+{
+	autobuf text = BUF_SECRET(KIB(64));
+	char own[sizeof(r->path) + 32];
+	int rc = check_realm(c, r, plain_http, e);
+
+	if (rc == 0)
+		rc = buf_add_str(&text, "grant_type=refresh_token&client_id=cacao", e);
+	if (rc == 0 && c->service[0] != '\0')
+		rc = add_param(&text, "service", span_str(c->service), e);
+	if (rc == 0)
+		rc = add_param(&text, "scope", scope_of(c, r, own, sizeof(own)), e);
+	if (rc == 0)
+		rc = add_param(&text, "refresh_token", identity, e);
+	if (rc == 0)
+		rc = buf_reserve(url, strlen(c->realm), e);
+	if (rc == 0)
+		rc = buf_add_span(form, buf_span(&text), e);
+	return rc < 0 ? rc : buf_add_str(url, c->realm, e);
 }
 
 /* Goes into a header line: printable ASCII, no space. */
@@ -486,8 +532,20 @@ get_token(struct json_val root, struct buf *out, struct err *e)
 	return 0;
 }
 
+/* How long the token is good for; what is no sensible number is as if it were not said. */
+static uint64_t
+get_lifetime(struct json_val root)
+{
+	struct err ignored;
+	uint64_t seconds;
+
+	if (json_u64(json_get(root, "expires_in"), "expires_in", INT64_MAX, &seconds, &ignored) < 0)
+		return TOKEN_MIN_S;
+	return MIN(MAX(seconds, TOKEN_MIN_S), TOKEN_MAX_S);
+}
+
 int
-challenge_token_parse(struct span body, struct buf *token, struct err *e)
+challenge_token_parse(struct span body, struct buf *token, uint64_t *seconds, struct err *e)
 {
 	autobuf text = BUF_SECRET(TOKEN_MAX);
 	autojson doc = NULL;
@@ -502,5 +560,9 @@ challenge_token_parse(struct span body, struct buf *token, struct err *e)
 		return err_wrap(e, "the token server's answer");
 	}
 	rc = get_token(json_root(doc), &text, e);
-	return rc < 0 ? rc : buf_add_span(token, buf_span(&text), e);
+	if (rc == 0)
+		rc = buf_add_span(token, buf_span(&text), e);
+	if (rc == 0)
+		*seconds = get_lifetime(json_root(doc));
+	return rc;
 }

@@ -28,7 +28,19 @@ int challenge_pick(struct span lines, struct challenge *out, bool *found, struct
 int challenge_token_url(const struct challenge *, const struct image_ref *, bool plain_http,
     struct buf *out, struct err *) must_check;
 
-/* token (or else access_token) of the answer, appended to a secret buffer. -ERR_AUTH. */
-int challenge_token_parse(struct span body, struct buf *token, struct err *) must_check;
+/*
+ * The same place and question as a POST with an identity token: the realm appended to url, the
+ * form to a secret buffer. Complaints as above.
+ */
+int challenge_token_form(const struct challenge *, const struct image_ref *, bool plain_http,
+    struct span identity, struct buf *url, struct buf *form, struct err *) must_check;
+
+/*
+ * token (or else access_token) of the answer, appended to a secret buffer, and for how many seconds it
+ * is good: at least TOKEN_MIN_S, which also stands for what is not said. -ERR_AUTH.
+ */
+#define TOKEN_MIN_S	60
+#define TOKEN_MAX_S	86400
+int challenge_token_parse(struct span body, struct buf *token, uint64_t *seconds, struct err *) must_check;
 
 #endif

@@ -172,40 +172,142 @@ set_content_length(struct http_head *h, struct span value, struct err *e)
 	return 0;
 }
 
-/* "bytes first-last/total"; "bytes * /total" comes with an error status and says nothing. */
+/* Two answers in one are no answer. */
+static int
+set_range(struct http_head *h, uint64_t first, uint64_t last, uint64_t total, struct err *e)
+{
+	if (h->has_range && (first != h->range_first || last != h->range_last ||
+	    total != h->range_total))
+		return err_set(e, ERR_REGISTRY, "the answer has two Content-Range headers");
+	h->has_range = true;
+	h->range_first = first;
+	h->range_last = last;
+	h->range_total = total;
+	return 0;
+}
+
+/* "bytes first-last/total", "bytes first-last/ *"; "bytes * /total" comes with status 416. */
 static int
 set_content_range(struct http_head *h, struct span value, struct err *e)
 {
 	struct span unit, range, first, last;
-	uint64_t from, to;
+	uint64_t from, to, total = 0;
 
 	if (!span_split(&value, ' ', &unit) || !is_name(unit, "bytes") ||
-	    !span_split(&value, '/', &range))
+	    !span_split(&value, '/', &range) ||
+	    !(span_eq_str(value, "*") || span_decimal(value, INT64_MAX, &total)))
 		return err_set(e, ERR_REGISTRY, "the answer has a malformed Content-Range");
-	if (span_eq_str(range, "*"))
+	if (span_eq_str(range, "*")) {
+		h->range_total = total;
 		return 0;
+	}
 	if (!span_split(&range, '-', &first) || !span_split(&range, '-', &last) ||
 	    range.len > 0 || !span_decimal(first, INT64_MAX, &from) ||
-	    !span_decimal(last, INT64_MAX, &to) || from > to)
+	    !span_decimal(last, INT64_MAX, &to) || from > to ||
+	    (total > 0 ? to >= total : !span_eq_str(value, "*")))
 		return err_set(e, ERR_REGISTRY, "the answer has a malformed Content-Range");
-	if (h->has_range && (from != h->range_first || to != h->range_last))
-		return err_set(e, ERR_REGISTRY, "the answer has two Content-Range headers");
-	h->has_range = true;
-	h->range_first = from;
-	h->range_last = to;
-	return 0;
+	return set_range(h, from, to, total, e);
 }
 
-/* A date would need a clock that can be trusted. */
+/* Days from 1970-01-01 to a date of the Gregorian calendar; the year begins in March here. */
+static int64_t
+days_since_1970(int64_t year, int64_t month, int64_t day)
+{
+	int64_t y = month > 2 ? year : year - 1, m = (month + 9) % 12;
+
+	return y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day - 1 - 719468;
+}
+
+/* Two digits or four, perhaps with leading zeros. */
+static bool
+take_digits(struct span *s, size_t n, int64_t min, int64_t max, int64_t *out)
+{
+	struct span digits;
+	int64_t value = 0;
+
+	if (!span_take(s, n, &digits))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (digits.p[i] < '0' || digits.p[i] > '9')
+			return false;
+		value = value * 10 + (digits.p[i] - '0');
+	}
+	*out = value;
+	return value >= min && value <= max;
+}
+
+static bool
+take_month(struct span *s, int64_t *out)
+{
+	static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	struct span name;
+
+	if (!span_take(s, 3, &name))
+		return false;
+	for (*out = 1; *out <= 12; ++*out)
+		if (memcmp(name.p, names + 3 * (*out - 1), 3) == 0)
+			return true;
+	return false;
+}
+
+static bool
+take_char(struct span *s, char c)
+{
+	struct span one;
+
+	return span_take(s, 1, &one) && one.p[0] == (uint8_t)c;
+}
+
+/* "Sun, 06 Nov 1994 08:49:37 GMT"; the two forms that are older than HTTP/1.1 are not read. */
+static bool
+parse_date(struct span s, int64_t *out)
+{
+	int64_t day, month, year, hour, minute, second;
+	struct span name;
+
+	if (!span_take(&s, 3, &name) || !take_char(&s, ',') || !take_char(&s, ' ') ||
+	    !take_digits(&s, 2, 1, 31, &day) || !take_char(&s, ' ') || !take_month(&s, &month) ||
+	    !take_char(&s, ' ') || !take_digits(&s, 4, 1970, 9999, &year) || !take_char(&s, ' ') ||
+	    !take_digits(&s, 2, 0, 23, &hour) || !take_char(&s, ':') ||
+	    !take_digits(&s, 2, 0, 59, &minute) || !take_char(&s, ':') ||
+	    !take_digits(&s, 2, 0, 60, &second) || !span_eq_str(s, " GMT"))
+		return false;
+	*out = ((days_since_1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+	return true;
+}
+
+/* What cannot be read is as if it were not said: an answer is not refused for it. */
 static int
 set_retry_after(struct http_head *h, struct span value, struct err *e)
 {
 	uint64_t seconds;
 
 	(void)e;
-	if (span_decimal(value, UINT32_MAX, &seconds))
-		h->retry_after = (unsigned)seconds;
+	if (span_decimal(value, UINT32_MAX, &seconds)) {
+		h->retry_form = RETRY_SECONDS;
+		h->retry_after = (int64_t)seconds;
+	} else if (parse_date(value, &h->retry_after)) {
+		h->retry_form = RETRY_DATE;
+	}
 	return 0;
+}
+
+static int
+set_date(struct http_head *h, struct span value, struct err *e)
+{
+	(void)e;
+	(void)parse_date(value, &h->date);
+	return 0;
+}
+
+bool
+http_head_wait(const struct http_head *h, uint64_t *seconds)
+{
+	if (h->retry_form == RETRY_UNSAID || (h->retry_form == RETRY_DATE && h->date == 0))
+		return false;
+	*seconds = (uint64_t)(h->retry_form == RETRY_SECONDS ? h->retry_after :
+	    MAX(h->retry_after - h->date, 0));
+	return true;
 }
 
 static int
@@ -226,6 +328,7 @@ static const struct {
 	{ "content-length", set_content_length },
 	{ "content-range", set_content_range },
 	{ "content-encoding", set_content_encoding },
+	{ "date", set_date },
 	{ "docker-content-digest", set_content_digest },
 	{ "location", set_location },
 	{ "retry-after", set_retry_after },

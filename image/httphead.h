@@ -16,9 +16,12 @@ struct http_head {
 	char		location[LIMIT_URL];
 	bool		has_length;
 	uint64_t	content_length;
-	bool		has_range;		/* Content-Range: bytes first-last/… */
+	bool		has_range;		/* Content-Range: bytes first-last/total */
 	uint64_t	range_first, range_last;
-	unsigned	retry_after;		/* seconds; 0: not said, or said as a date */
+	uint64_t	range_total;		/* 0: not said; bytes * /total has this alone */
+	enum { RETRY_UNSAID, RETRY_SECONDS, RETRY_DATE } retry_form;
+	int64_t		retry_after;		/* Retry-After in its form */
+	int64_t		date;			/* Date in seconds since 1970; 0: not said */
 	struct buf	challenges;		/* WWW-Authenticate values, one a line */
 	unsigned	nheaders;		/* of the last answer */
 	size_t		bytes;			/* of all answers */
@@ -30,5 +33,11 @@ void http_head_fini(struct http_head *);
  * counts may come twice only if it says the same. -ERR_REGISTRY, -ERR_LIMIT.
  */
 int http_head_line(struct http_head *, struct span line, struct err *) must_check;
+
+/*
+ * How long the server wants to be left alone, in seconds. A date counts from the server's own Date,
+ * so that no clock of ours is needed; false where it says nothing that can be used.
+ */
+bool http_head_wait(const struct http_head *, uint64_t *seconds);
 
 #endif

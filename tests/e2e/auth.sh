@@ -118,7 +118,7 @@ for way in http https; do
 	head -c 300000 /dev/zero | tr '\0' ' ' >"$authfile"
 	bad "an auth file of 300 kB" 10 --authfile "$authfile"
 	echo "{\"auths\":{\"$registry\":{\"auth\":\"$(encoded "user:$word")\",\"identitytoken\":\"$word\"}}}" >"$authfile"
-	bad "an identitytoken" 1 --authfile "$authfile"
+	bad "an identitytoken where a password is wanted" 23 --authfile "$authfile"
 	if is_root; then
 		skip "http: an auth file that may not be read" "root reads everything"
 		skip "http: an auth file that may not be read: no secret is told" "root reads everything"

@@ -85,9 +85,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif fault == "token-http-away":
             self.challenge("localhost:%d" % self.server.server_address[1])
         elif fault == "e500":
-            self.error(500, "UNKNOWN")
+            self.error(500, "UNKNOWN", [("Retry-After", "0")])
         elif fault == "e429":
-            self.error(429, "TOOMANYREQUESTS", [("Retry-After", "1")])
+            self.error(429, "TOOMANYREQUESTS", [("Retry-After", "0")])
         elif fault == "drop":
             self.close_connection = True
         elif fault == "garbage":

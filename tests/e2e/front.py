@@ -58,6 +58,8 @@ class Front(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in headers:
             self.send_header(name, value)
+        if status in (408, 429, 500, 502, 503, 504):   # asked for again, but a test has no time
+            self.send_header("Retry-After", "0")
         if length:
             self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -280,7 +282,7 @@ class Front(http.server.BaseHTTPRequestHandler):
         self.error(500, "\x1b]0;title\x07" + ESCAPES, ESCAPES)
 
     def manifest_reason(self, name):
-        self.wfile.write(b"HTTP/1.1 500 \x1b[31mred\x07\r\nContent-Length: 0\r\n\r\n")
+        self.wfile.write(b"HTTP/1.1 500 \x1b[31mred\x07\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n")
 
     def manifest_type_escapes(self, name):
         self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Type: \x1b[31mred\r\nContent-Length: 2\r\n\r\n{}")

@@ -20,11 +20,12 @@ check_plain(struct span s)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	autobuf url = BUF(LIMIT_URL), token = BUF_SECRET(KIB(32));
+	autobuf url = BUF(LIMIT_URL), token = BUF_SECRET(KIB(32)), form = BUF_SECRET(KIB(64));
 	struct span text = { data, size };
 	struct challenge c;
 	struct image_ref r;
 	struct err e;
+	uint64_t seconds;
 	bool found;
 
 	if (image_ref_parse(SPAN_LIT("a.test/ns/app"), &r, &e) < 0)
@@ -37,8 +38,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		buf_reset(&url);
 		if (challenge_token_url(&c, &r, true, &url, &e) == 0)
 			check_plain(buf_span(&url));
+		buf_reset(&url);
+		if (challenge_token_form(&c, &r, true, text, &url, &form, &e) == 0) {
+			check_plain(buf_span(&url));
+			check_plain(buf_span(&form));
+		}
 	}
-	if (challenge_token_parse(text, &token, &e) == 0)
+	if (challenge_token_parse(text, &token, &seconds, &e) == 0) {
 		check_plain(buf_span(&token));
+		if (seconds < TOKEN_MIN_S || seconds > TOKEN_MAX_S)
+			abort();
+	}
 	return 0;
 }

@@ -10,6 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 static void
 check(const struct http_head *h)
 {
+	uint64_t wait;
+
 	if (h->bytes > LIMIT_HEADER_BYTES || h->nheaders > LIMIT_HEADERS ||
 	    h->challenges.len > LIMIT_HEADER_BYTES || (h->status != 0 && h->status < 100) ||
 	    memchr(h->content_type, 0, sizeof(h->content_type)) == NULL ||
@@ -17,6 +19,10 @@ check(const struct http_head *h)
 	    memchr(h->content_encoding, 0, sizeof(h->content_encoding)) == NULL ||
 	    memchr(h->location, 0, sizeof(h->location)) == NULL ||
 	    h->range_first > h->range_last)
+		abort();
+	if (h->has_range && h->range_total > 0 && h->range_last >= h->range_total)
+		abort();
+	if (http_head_wait(h, &wait) && wait > INT64_MAX)
 		abort();
 	for (const char *c = h->location; *c != '\0'; c++)
 		if (*c == '\r' || *c == '\n')

@@ -12,6 +12,7 @@
 #include "tests/lib/tap.h"
 
 static struct err e;
+static enum auth_kind kind;
 
 static int
 lookup(const char *file, const char *name, struct buf *out)
@@ -19,7 +20,7 @@ lookup(const char *file, const char *name, struct buf *out)
 	struct image_ref r;
 	int rc = image_ref_parse(span_str(name), &r, &e);
 
-	return rc < 0 ? -ERR_BUG : auth_lookup(span_str(file), &r, out, &e);
+	return rc < 0 ? -ERR_BUG : auth_lookup(span_str(file), &r, &kind, out, &e);
 }
 
 /* "dTpwMQ==" is u:p1 and so on. */
@@ -174,8 +175,10 @@ test_useless(void)
 		    useless[i].file);
 		ok(strstr(e.msg, useless[i].word) != NULL, "the message says why: %s", e.msg);
 	}
-	fails(lookup(AUTHS("\"a.test\":{\"auth\":\"dTpwMQ==\",\"identitytoken\":\"x\"}"), "a.test/app", &out),
-	    ERR_UNSUPPORTED, "an identitytoken must not end in anonymity");
+	fails(lookup(AUTHS("\"a.test\":{\"auth\":\"dTpwMQ==\",\"identitytoken\":\"x y\"}"), "a.test/app", &out),
+	    ERR_CONFIG, "an identitytoken that is none must not end in anonymity");
+	fails(lookup(AUTHS("\"a.test\":{\"auth\":\"dTpwMQ==\",\"registrytoken\":5}"), "a.test/app", &out),
+	    ERR_CONFIG, "nor a registrytoken");
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		fails(lookup(bad[i], "a.test/app", &out), ERR_CONFIG, "refused: %s", bad[i]);
 	works(buf_reserve(&big, LIMIT_AUTHFILE + 2, &e), "room");
@@ -190,12 +193,33 @@ test_useless(void)
 #define FILE_TEXT "{\"auths\":{\"b.test\":{},\"https://a.test/v1\":" U1 "}}"
 
 static void
+test_tokens(void)
+{
+	autobuf out = BUF_SECRET(100);
+
+	works(lookup(AUTHS("\"a.test\":" U1), "a.test/app", &out), "a password");
+	is_int(kind, AUTH_PASSWORD, "its kind");
+	buf_reset(&out);
+	works(lookup(AUTHS("\"a.test\":{\"auth\":\"dTpwMQ==\",\"identitytoken\":\"x-1\"}"), "a.test/app", &out),
+	    "an identitytoken comes before a password");
+	ok(kind == AUTH_IDENTITY && strcmp(buf_str(&out), "x-1") == 0, "it is there");
+	buf_reset(&out);
+	works(lookup(AUTHS("\"a.test\":{\"identitytoken\":\"x\",\"registrytoken\":\"y\"}"), "a.test/app", &out),
+	    "a registrytoken before both");
+	ok(kind == AUTH_BEARER && strcmp(buf_str(&out), "y") == 0, "it is there");
+	buf_reset(&out);
+	works(lookup(AUTHS("\"a.test\":{\"auth\":\"dTpwMQ==\",\"identitytoken\":\"\",\"registrytoken\":null}"),
+	    "a.test/app", &out), "empty ones are none");
+	is_int(kind, AUTH_PASSWORD, "so it is the password");
+}
+
+static void
 lookup_mutant(struct span file, void *arg)
 {
 	autobuf out = BUF_SECRET(100);
 	struct err ignored;
 
-	if (auth_lookup(file, arg, &out, &ignored) < 0)
+	if (auth_lookup(file, arg, &kind, &out, &ignored) < 0)
 		assert(out.len == 0);
 }
 
@@ -204,7 +228,7 @@ lookup_once(void *arg, struct err *err)
 {
 	autobuf out = BUF(100);	/* memory that can run out */
 
-	return auth_lookup(SPAN_LIT(FILE_TEXT), arg, &out, err);
+	return auth_lookup(SPAN_LIT(FILE_TEXT), arg, &kind, &out, err);
 }
 
 int
@@ -215,6 +239,7 @@ main(void)
 	test_order();
 	test_decoding();
 	test_useless();
+	test_tokens();
 	works(image_ref_parse(span_str("a.test/app"), &r, &e), "a name");
 	ok(mutate(SPAN_LIT(FILE_TEXT), 200, lookup_mutant, &r) > 100, "mutants");
 	ok(fault_each(FAULT_ALLOC, 0, false, lookup_once, &r) > 0, "out of memory");

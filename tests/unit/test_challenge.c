@@ -260,25 +260,26 @@ test_tokens(void)
 		"{\"token\":\"secret\",\"token\":\"x\"}",
 	};
 	autobuf token = BUF_SECRET(KIB(32)), big = BUF(MIB(2));
+	uint64_t seconds;
 
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
 		buf_reset(&token);
-		works(challenge_token_parse(span_str(good[i].body), &token, &e), "%s", good[i].body);
+		works(challenge_token_parse(span_str(good[i].body), &token, &seconds, &e), "%s", good[i].body);
 		is_str(buf_str(&token), good[i].want, "token");
 	}
 	buf_reset(&token);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		fails(challenge_token_parse(span_str(bad[i]), &token, &e), ERR_AUTH, "refused: %s",
+		fails(challenge_token_parse(span_str(bad[i]), &token, &seconds, &e), ERR_AUTH, "refused: %s",
 		    bad[i]);
 		ok(strstr(e.msg, "secret") == NULL, "the message does not show it");
 	}
 	works(buf_reserve(&big, LIMIT_TOKEN + 1, &e), "room");
 	memset(big.data, 'x', LIMIT_TOKEN + 1);
-	fails(challenge_token_parse((struct span){ big.data, LIMIT_TOKEN + 1 }, &token, &e),
+	fails(challenge_token_parse((struct span){ big.data, LIMIT_TOKEN + 1 }, &token, &seconds, &e),
 	    ERR_LIMIT, "an answer of more than 1 MiB");
 	memcpy(big.data, "{\"token\":\"", 10);
 	memcpy(big.data + KIB(17), "\"}", 2);
-	fails(challenge_token_parse((struct span){ big.data, KIB(17) + 2 }, &token, &e), ERR_AUTH,
+	fails(challenge_token_parse((struct span){ big.data, KIB(17) + 2 }, &token, &seconds, &e), ERR_AUTH,
 	    "a token that fits into no header");
 	is_int(token.len, 0, "output as it was");
 }
@@ -314,10 +315,60 @@ static int
 run_once(void *arg, struct err *err)
 {
 	autobuf url = BUF(LIMIT_URL), token = BUF(100);
+	uint64_t seconds;
 	int rc = run_all(SPAN_LIT(LINES), &url, err);
 
 	(void)arg;
-	return rc < 0 ? rc : challenge_token_parse(SPAN_LIT("{\"token\":\"x\"}"), &token, err);
+	return rc < 0 ? rc : challenge_token_parse(SPAN_LIT("{\"token\":\"x\"}"), &token, &seconds, err);
+}
+
+static void
+test_lifetime(void)
+{
+	static const struct {
+		const char	*text;
+		uint64_t	 want;
+	} cases[] = {
+		{ "", 60 }, { ",\"expires_in\":5", 60 }, { ",\"expires_in\":60", 60 },
+		{ ",\"expires_in\":300", 300 }, { ",\"expires_in\":9000000000", 86400 },
+		{ ",\"expires_in\":-1", 60 }, { ",\"expires_in\":\"300\"", 60 },
+		{ ",\"expires_in\":null", 60 }, { ",\"expires_in\":1e3", 60 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		autobuf token = BUF_SECRET(64);
+		uint64_t seconds = 0;
+		char text[80];
+
+		snprintf(text, sizeof(text), "{\"token\":\"x\"%s}", cases[i].text);
+		works(challenge_token_parse(span_str(text), &token, &seconds, &e), "%s", text);
+		ok(seconds == cases[i].want, "good for %" PRIu64, seconds);
+	}
+}
+
+static void
+test_form(void)
+{
+	struct challenge c = { .scheme = CHALLENGE_BEARER, .realm = "https://t.test/token", .service = "a b" };
+	autobuf url = BUF(LIMIT_URL), form = BUF_SECRET(KIB(4)), tiny = BUF_SECRET(10);
+	struct image_ref r;
+
+	works(image_ref_parse(SPAN_LIT("a.test/ns/app"), &r, &e), "a name");
+	works(challenge_token_form(&c, &r, false, SPAN_LIT("se/cr=t"), &url, &form, &e), "a form");
+	is_str(buf_str(&url), "https://t.test/token", "goes to the realm as it is");
+	is_str(buf_str(&form), "grant_type=refresh_token&client_id=cacao&service=a%20b"
+	    "&scope=repository%3Ans%2Fapp%3Apull&refresh_token=se%2Fcr%3Dt", "and says who and what for");
+	snprintf(c.scope, sizeof(c.scope), "one two");
+	buf_reset(&url);
+	fails(challenge_token_form(&c, &r, false, SPAN_LIT("x"), &url, &tiny, &e), ERR_LIMIT, "no room");
+	ok(url.len == 0 && tiny.len == 0, "output as it was");
+	works(challenge_token_form(&c, &r, false, SPAN_LIT("x"), &url, &form, &e), "several scopes");
+	ok(strstr(buf_str(&form), "scope=one%20two&") != NULL, "are one value");
+	snprintf(c.realm, sizeof(c.realm), "http://t.test/token");
+	fails(challenge_token_form(&c, &r, false, SPAN_LIT("x"), &url, &form, &e), ERR_AUTH,
+	    "an identity token goes nowhere without TLS");
+	works(challenge_token_form(&c, &r, true, SPAN_LIT("x"), &url, &form, &e),
+	    "but for a registry that is spoken to without");
 }
 
 int
@@ -332,5 +383,7 @@ main(void)
 	ok(fault_each(FAULT_ALLOC, 0, false, run_once, NULL) > 0, "out of memory");
 	is_int(fault_live_bytes(), 0, "nothing is left behind");
 	is_int(secret_in_use(), 0, "no secret is left behind");
+	test_lifetime();
+	test_form();
 	return tap_done();
 }

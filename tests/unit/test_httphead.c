@@ -54,12 +54,12 @@ test_good(void)
 	is_str(h.location, "https://b.test/X?y=Z", "location as sent");
 	is_int(h.retry_after, 7, "retry");
 	is_str(buf_str(&h.challenges), "Basic realm=\"a\"\nBearer realm=\"b\"\n", "challenges");
-	ok(h.has_range && h.range_first == 5 && h.range_last == 46, "range");
+	ok(h.has_range && h.range_first == 5 && h.range_last == 46 && h.range_total == 47, "range");
 	is_int(h.nheaders, 10, "headers counted");
 
 	works(http_head_line(&h, SPAN_LIT("HTTP/2 404\r\n"), &e), "a second answer");
 	ok(h.status == 404 && h.content_type[0] == '\0' && !h.has_length && h.location[0] == '\0' &&
-	    h.challenges.len == 0 && h.nheaders == 0 && !h.has_range && h.retry_after == 0 &&
+	    h.challenges.len == 0 && h.nheaders == 0 && !h.has_range && h.retry_form == RETRY_UNSAID &&
 	    h.content_digest[0] == '\0' && h.content_encoding[0] == '\0' && h.bytes > 300,
 	    "starts anew, but for the bytes");
 	works(http_head_line(&h, SPAN_LIT("Content-Type: text/plain"), &e), "a line without CRLF");
@@ -76,9 +76,9 @@ test_good(void)
 	    "Content-Type: a/b\nContent-Type: A/B;x\nRetry-After: Wed, 21 Oct 2015 07:28:00 GMT\n"
 	    "Content-Range: bytes 0-0/*\nContent-Range: bytes 0-0/*\nX:\n"),
 	    "twice the same, a date, an empty value");
-	ok(h.content_length == 5 && h.retry_after == 0, "what they mean");
+	ok(h.content_length == 5 && h.retry_form == RETRY_DATE && h.range_total == 0, "what they mean");
 	works(feed(&h, "HTTP/1.1 416\nContent-Range: bytes */5\n"), "a range of nothing");
-	ok(!h.has_range, "is none");
+	ok(!h.has_range && h.range_total == 5, "is none, but tells how much there is");
 	http_head_fini(&h);
 	ok(h.challenges.data == NULL, "fini twice");
 }
@@ -189,6 +189,73 @@ feed_once(void *arg, struct err *err)
 	return feed_span(&h, SPAN_LIT(HEAD_TEXT), err);
 }
 
+static void
+test_wait(void)
+{
+	static const struct {
+		const char	*lines;
+		int64_t		 want;		/* -1: nothing that can be used */
+	} cases[] = {
+		{ "", -1 }, { "Retry-After: 0\n", 0 }, { "Retry-After: 120\n", 120 },
+		{ "Retry-After: 4294967295\n", 4294967295 }, { "Retry-After: 4294967296\n", -1 },
+		{ "Retry-After: -1\n", -1 }, { "Retry-After: 1.5\n", -1 }, { "Retry-After:\n", -1 },
+		{ "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\n", -1 },
+		{ "Date: Sun, 06 Nov 1994 08:49:37 GMT\nRetry-After: Sun, 06 Nov 1994 08:50:37 GMT\n", 60 },
+		{ "Retry-After: Tue, 01 Mar 2016 00:00:00 GMT\nDate: Sun, 28 Feb 2016 23:59:59 GMT\n", 86401 },
+		{ "Retry-After: Wed, 01 Mar 2017 00:00:00 GMT\nDate: Tue, 28 Feb 2017 23:59:59 GMT\n", 1 },
+		{ "Retry-After: Mon, 01 Mar 2100 00:00:00 GMT\nDate: Sun, 28 Feb 2100 23:59:59 GMT\n", 1 },
+		{ "Retry-After: Fri, 01 Jan 1999 00:00:00 GMT\nDate: Thu, 31 Dec 1998 23:59:60 GMT\n", 0 },
+		{ "Date: Sun, 06 Nov 1994 08:49:37 GMT\nRetry-After: Sun, 06 Nov 1994 08:49:30 GMT\n", 0 },
+		{ "Date: Sun, 06 Nov 1994 08:49:37 GMT\nRetry-After: Sun, 32 Nov 1994 08:49:30 GMT\n", -1 },
+		{ "Date: Sun, 06 Nov 1994 08:49:37 GMT\nRetry-After: Sun, 06 Nvm 1994 08:49:30 GMT\n", -1 },
+		{ "Date: Sun, 06 Nov 1994 08:49:37 GMT\nRetry-After: Sun, 06 Nov 1969 08:49:30 GMT\n", -1 },
+		{ "Date: Sun, 06 Nov 1994 08:49:37 GMT\nRetry-After: Sun, 06 Nov 1994 24:49:30 GMT\n", -1 },
+		{ "Date: Sun, 06 Nov 1994 08:49:37 GMT\nRetry-After: Sun, 06 Nov 1994 08:60:30 GMT\n", -1 },
+		{ "Date: Sun, 06 Nov 1994 08:49:37 GMT\nRetry-After: Sun, 06 Nov 1994 08:50:61 GMT\n", -1 },
+		{ "Date: Sun, 06 Nov 1994 08:49:37 GMT\nRetry-After: Sun, 06 Nov 1994 08:50:37\n", -1 },
+		{ "Date: Sun, 06 Nov 1994 08:49:37 GMT\nRetry-After: Sun, 06 Nov 1994 08:5x:37 GMT\n", -1 },
+		{ "Date: Sun, 06 Nov 1994 08:49:37 GMT\nRetry-After: Su\n", -1 },
+		{ "Date: Sunday, 06-Nov-94 08:49:37 GMT\nRetry-After: Sun, 06 Nov 1994 08:50:37 GMT\n", -1 },
+	};
+	cleanup(http_head_fini) struct http_head h;
+
+	http_head_init(&h);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		uint64_t wait = 7;
+		char text[200];
+		bool said;
+
+		snprintf(text, sizeof(text), "HTTP/1.1 503\n%s", cases[i].lines);
+		works(feed(&h, text), "%s", cases[i].lines);
+		said = http_head_wait(&h, &wait);
+		ok(said == (cases[i].want >= 0) && (!said || wait == (uint64_t)cases[i].want),
+		    "to be left alone for %" PRIu64, wait);
+	}
+	works(feed(&h, "HTTP/1.1 200\nDate: Thu, 29 Feb 2024 12:34:56 GMT\n"), "a date");
+	ok(h.date == 1709210096, "in seconds since 1970: %" PRId64, h.date);
+}
+
+static void
+test_range(void)
+{
+	static const char *const bad[] = {
+		"bytes 0-4/4", "bytes 5-4/9", "bytes 0-4/", "bytes 0-4", "bytes 0-4/x", "bytes 0-4/0",
+		"bytes */x", "bytes -/5", "lines 0-4/5", "bytes 0-9223372036854775808/*", "bytes 0-4/5/6",
+	};
+	cleanup(http_head_fini) struct http_head h;
+	char text[100];
+
+	http_head_init(&h);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		snprintf(text, sizeof(text), "HTTP/1.1 206\nContent-Range: %s\n", bad[i]);
+		fails(feed(&h, text), ERR_REGISTRY, "%s", bad[i]);
+	}
+	fails(feed(&h, "HTTP/1.1 206\nContent-Range: bytes 0-4/5\nContent-Range: bytes 0-4/6\n"), ERR_REGISTRY,
+	    "two totals");
+	works(feed(&h, "HTTP/1.1 206\nContent-Range: bytes 0-4/*\n"), "a total not known");
+	ok(h.has_range && h.range_last == 4 && h.range_total == 0, "is not");
+}
+
 int
 main(void)
 {
@@ -198,5 +265,7 @@ main(void)
 	ok(mutate(SPAN_LIT(HEAD_TEXT), 200, feed_mutant, NULL) > 1000, "mutants");
 	ok(fault_each(FAULT_ALLOC, 0, false, feed_once, NULL) > 0, "out of memory");
 	is_int(fault_live_bytes(), 0, "nothing is left behind");
+	test_wait();
+	test_range();
 	return tap_done();
 }
