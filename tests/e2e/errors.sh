@@ -52,7 +52,7 @@ mkimage build "$img:other" files=3,seed=2 >/dev/null
 gives USAGE "$aa" pull --no-such-option
 gives_pull PARSE "docker://NO/Name"
 gives_pull UNSUPPORTED --decryption-key provider:other:key "oci:$img:good"
-gives_pull CONFIG --authfile "$work/nowhere" "oci:$img:good"
+gives_pull CONFIG --authfile "$work/nowhere" docker://127.0.0.1:1/x
 echo '{"default":[{"type":"reject"}]}' >"$work/reject.json"
 gives POLICY "$aa" pull "$snapshot" --policy "$work/reject.json" "oci:$img:good" "$bundle"
 gives POLICY_INVALID "$aa" pull "$snapshot" --policy "$work/nowhere" "oci:$img:good" "$bundle"
