@@ -218,7 +218,7 @@ find_alg(struct jwe *j, struct json_val own, struct recipient *r, struct err *e)
 	return 0;
 }
 
-/* key: the text of encrypted_key. */
+/* key: the text of encrypted_key; algorithms that are not known here may do without. */
 static int
 add_recipient(struct jwe *j, struct json_val own, struct span key, struct err *e)
 {
@@ -234,6 +234,8 @@ add_recipient(struct jwe *j, struct json_val own, struct span key, struct err *e
 	};
 	if ((rc = check_own_header(j, own, e)) < 0 || (rc = find_alg(j, own, r, e)) < 0 || r->alg == NULL)
 		return rc;
+	if (key.len == 0)
+		return err_set(e, ERR_PARSE, "encrypted_key is missing or empty");
 	rc = decode(key, "encrypted_key", &r->wrapped, e);
 	if (rc < 0 || r->alg->rsa)
 		return rc;
@@ -276,7 +278,8 @@ static int
 read_recipient(struct jwe *j, struct json_val of, struct err *e)
 {
 	autobuf key = BUF(LIMIT_PACKET);
-	int rc = json_str(json_get(of, "encrypted_key"), "encrypted_key", &key, e);
+	struct json_val v = json_get(of, "encrypted_key");
+	int rc = json_ok(v) ? json_str(v, "encrypted_key", &key, e) : 0;
 
 	return rc < 0 ? rc : add_recipient(j, json_get(of, "header"), buf_span(&key), e);
 }
