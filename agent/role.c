@@ -166,7 +166,7 @@ role_main(int argc, char *argv[])
 	rc = run(ops, &start, &e);
 	/* Whose peers are gone has nobody to tell, and nothing new to say. */
 	if (rc < 0)
-		log_msg(rc == -ERR_CRASH ? LOG_DEBUG : LOG_ERROR, "%s (%s)", e.msg, err_name(e.code));
+		log_msg(rc == -ERR_CRASH || rc == -ERR_CANCELLED ? LOG_DEBUG : LOG_ERROR, "%s (%s)", e.msg, err_name(e.code));
 	return rc < 0 ? err_exit_status(e.code) : rc;
 }
 

@@ -11,6 +11,17 @@ export LC_ALL=C PYTHONDONTWRITEBYTECODE=1
 PATH=$PATH:/usr/sbin:/sbin # chroot, for users
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY 2>/dev/null || :
 
+# As root pulls leave mounts: in a mount namespace of our own they end with us, and the
+# default store is a fresh one.
+if [ "$(id -u)" -eq 0 ] && [ "${CACAO_TEST_MOUNTS:-}" != private ]; then
+	CACAO_TEST_MOUNTS=private
+	export CACAO_TEST_MOUNTS
+	exec unshare --mount -- "$0" "$@"
+elif [ "$(id -u)" -eq 0 ]; then
+	mkdir -p /var/lib/cacao
+	mount -t tmpfs -o mode=0700 store /var/lib/cacao
+fi
+
 work=$(mktemp -d "${TMPDIR:-/tmp}/cacao-test.XXXXXX")
 pids=
 test_count=0
@@ -25,6 +36,7 @@ cleanup() {
 	for pid in $pids; do
 		wait "$pid" 2>/dev/null || :
 	done
+	unmount_below "$work"
 	chmod -R u+rwX "$work" 2>/dev/null || :
 	rm -rf "$work" || :
 	exit "$status"
@@ -141,7 +153,17 @@ exit_is() {
 target=$work/target
 bundle=$target/bundle
 
+unmount_below() {
+	is_root || return 0
+	while read -r _ mount_point _; do
+		case $mount_point in
+		"$1"/*) umount -l "$mount_point" ;;
+		esac
+	done </proc/self/mounts
+}
+
 fresh_target() {
+	unmount_below "$target"
 	chmod -R u+rwX "$target" 2>/dev/null || :
 	rm -rf "$target"
 	mkdir "$target"
