@@ -14,6 +14,7 @@
 #include "agent/progress.h"
 #include "agent/snapshot.h"
 #include "agent/source_setup.h"
+#include "agent/storage.h"
 #include "image/manifest.h"
 #include "image/reference.h"
 #include "image/zstd.h"
@@ -25,7 +26,7 @@
 
 static struct {
 	const char		*policy, *kbc_params, *work_dir, *platform, *device_nodes,
-				*window_log, *snapshot, *store, *at_once;
+				*window_log, *snapshot, *store, *at_once, *trusted;
 	const char		*decryption_keys[OPTION_LIST];
 	bool			 mixed, ctr, json;
 	struct net_options	 net;
@@ -39,6 +40,7 @@ static const struct option_def options[] = {
 	{ "work-dir", "DIR", "where layers are unpacked (default: beside BUNDLE)", &opt.work_dir, NULL },
 	{ "snapshot", "KIND", "overlay or flat root (default: overlay where root can mount it)", &opt.snapshot, NULL },
 	{ "store", "DIR", "where layers for overlays are kept (default " STORE_DEFAULT ")", &opt.store, NULL },
+	{ "trusted-storage", "DIR[:DIR…]", "may hold content in the clear though its host or server can read it", &opt.trusted, NULL },
 	{ "layers-at-once", "N", "1 to 16 (default " AT_ONCE_DEFAULT ")", &opt.at_once, NULL },
 	{ "json", NULL, "progress, result and errors as JSON lines", NULL, &opt.json },
 	{ "platform", "OS/ARCH[/VARIANT]", "default: this machine's", &opt.platform, NULL },
@@ -84,6 +86,7 @@ check_snapshot_options(struct snapshot_options *o, struct err *e)
 	if (!span_decimal(span_str(text), 16, &n) || n == 0)
 		return err_set(e, ERR_USAGE, "--layers-at-once is a number from 1 to 16");
 	o->at_once = (uint32_t)n;
+	o->trusted = opt.trusted;
 	o->store = opt.store != NULL ? opt.store : STORE_DEFAULT;
 	return snapshot_mode_parse(opt.snapshot, &o->mode, e);
 }
@@ -254,8 +257,10 @@ print_result(const struct job *j)
 static int
 make_bundle(struct job *j, struct err *e)
 {
-	int rc = snapshot_open(&j->snapshot_options, &j->snapshot, e);
+	int rc = storage_check_list(j->staging.dir, "BUNDLE", opt.trusted, e);
 
+	if (rc == 0)
+		rc = snapshot_open(&j->snapshot_options, &j->snapshot, e);
 	if (rc < 0)
 		return rc;
 	rc = run_roles(j, e);

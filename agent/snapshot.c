@@ -9,6 +9,7 @@
 #include <sys/xattr.h>
 
 #include "agent/overlay.h"
+#include "agent/storage.h"
 #include "lib/sys.h"
 
 #define PIPE_SIZE	(1 << 20)	/* measured: design of the pipeline */
@@ -50,6 +51,8 @@ try_overlay(struct snapshot *s, struct err *e)
 	if (!s->opt.monitor->root_mode)
 		return err_set(e, ERR_STORAGE, "overlay: only root can mount it");
 	rc = store_open(s->opt.store, &s->store, e);
+	if (rc == 0)
+		rc = storage_check_list(s->store.dir, s->opt.store, s->opt.trusted, e);
 	if (rc == 0)
 		rc = overlay_probe(s->store.dir, s->opt.staging->dir, e);
 	return rc;
@@ -213,6 +216,18 @@ look_up(struct snapshot *s)
 		s->layers[i].there = false;
 }
 
+/* What is unpacked is hardly less than what is fetched: a layer that cannot fit is not begun. */
+static int
+check_room(const struct snapshot *s, struct err *e)
+{
+	uint64_t need = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		if (!s->layers[i].there && __builtin_add_overflow(need, s->layers[i].size, &need))
+			return err_set(e, ERR_LIMIT, "the layers' sizes make no sense");
+	return storage_room(s->overlay ? s->store.dir : s->opt.staging->dir, "the layers", need, e);
+}
+
 static int
 serve_plan(struct snapshot *s, const struct msg *ask, struct err *e)
 {
@@ -225,6 +240,9 @@ serve_plan(struct snapshot *s, const struct msg *ask, struct err *e)
 	if (rc < 0)
 		return rc;
 	look_up(s);
+	rc = check_room(s, e);
+	if (rc < 0)
+		return rc;
 	for (size_t i = 0; i < s->n; i++)
 		there[i] = s->layers[i].there;
 	msg_init(&m, M_PLAN_DONE, ask->id);

@@ -17,6 +17,7 @@ int snapshot_mode_parse(const char *, enum snapshot_mode *out, struct err *) mus
 struct snapshot_options {
 	enum snapshot_mode	 mode;
 	const char		*store;		/* directory */
+	const char		*trusted;	/* as storage_check_list() takes it */
 	uint32_t		 at_once;	/* layers in work, at most */
 	struct monitor		*monitor;
 	struct staging		*staging;	/* gets rootfs, and overlay/ for what the mount needs */

@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "agent/overlay.h"
 #include "lib/fs.h"
 #include "lib/log.h"
 #include "lib/sys.h"
@@ -80,7 +81,7 @@ sweep(int area)
 		left = openat(area, entry->d_name, DIR_FLAGS);
 		if (left < 0 || flock(left, LOCK_EX | LOCK_NB) < 0)
 			continue;
-		if (fs_remove_tree(area, entry->d_name, &e) < 0)
+		if (overlay_unmount(left, &e) < 0 || fs_remove_tree(area, entry->d_name, &e) < 0)
 			log_warning("remains of an interrupted run: %s", e.msg);
 		else
 			log_info("removed the remains of an interrupted run");
