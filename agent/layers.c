@@ -531,8 +531,10 @@ keep(struct layers *l, struct slot *s, struct err *e)
 		rc = ask_monitor(&ask, rules, &answer, e);
 	if (rc < 0)
 		return rc;
-	if (l->overlay && (s->flags & STORE_BASE) && number > 0)
+	if (l->overlay && (s->flags & STORE_BASE) && number > 0) {
+		log_info("layer %zu leaves the attributes of its directories to the layers below", number + 1);
 		l->flatten = true;
+	}
 	finish_layer(l, number, STAGE_DONE);
 	return 0;
 }
@@ -549,7 +551,9 @@ settle(struct layers *l, size_t *failed, struct err *e)
 		set_deadline(s);
 		*failed = s->plan->number;
 		if (l->overlay && s->parts[PART_UNPACK].err.code == ERR_UNSUPPORTED) {
-			l->flatten = true;	/* if it was for another reason, it will be again */
+			/* If it was for another reason, it will be again. */
+			log_info("layer %zu: %s", s->plan->number + 1, s->parts[PART_UNPACK].err.msg);
+			l->flatten = true;
 			return 0;
 		}
 		rc = tell_unpack(l, s, e);

@@ -133,7 +133,7 @@ env_layers(void *arg, const struct image_ref *ref, const struct layer_plan *plan
 	int rc = layers_pull(&req, failed, e);
 
 	if (rc == 1) {
-		log_info("a layer leaves its directories to the layers below: unpacking to one root");
+		log_info("the layers cannot lie one above the other: all are unpacked to one root");
 		p->flat = true;
 	}
 	return rc != 0 ? rc : receive_rootfs(p, e);
