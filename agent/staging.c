@@ -81,7 +81,8 @@ sweep(int area)
 		left = openat(area, entry->d_name, DIR_FLAGS);
 		if (left < 0 || flock(left, LOCK_EX | LOCK_NB) < 0)
 			continue;
-		if (overlay_unmount(left, &e) < 0 || fs_remove_tree(area, entry->d_name, &e) < 0)
+		(void)(overlay_unmount(left, &e) < 0);	/* only root can have mounted; removal stops at mounts */
+		if (fs_remove_tree(area, entry->d_name, &e) < 0)
 			log_warning("remains of an interrupted run: %s", e.msg);
 		else
 			log_info("removed the remains of an interrupted run");

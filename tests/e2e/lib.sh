@@ -11,15 +11,11 @@ export LC_ALL=C PYTHONDONTWRITEBYTECODE=1
 PATH=$PATH:/usr/sbin:/sbin # chroot, for users
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY 2>/dev/null || :
 
-# As root pulls leave mounts: in a mount namespace of our own they end with us, and the
-# default store is a fresh one.
+# As root pulls leave mounts: in a mount namespace of our own they end with us.
 if [ "$(id -u)" -eq 0 ] && [ "${CACAO_TEST_MOUNTS:-}" != private ]; then
 	CACAO_TEST_MOUNTS=private
 	export CACAO_TEST_MOUNTS
 	exec unshare --mount -- "$0" "$@"
-elif [ "$(id -u)" -eq 0 ]; then
-	mkdir -p /var/lib/cacao
-	mount -t tmpfs -o mode=0700 store /var/lib/cacao
 fi
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/cacao-test.XXXXXX")
