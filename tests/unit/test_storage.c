@@ -285,7 +285,7 @@ devices(void)
 	for (size_t i = 0; i < ARRAY_LEN(uuids); i++) {
 		forget_devices();
 		device("sys", uuids[i].uuid);
-		is_int(check(NULL), uuids[i].good ? 0 : -ERR_STORAGE, "a device %s", uuids[i].uuid);
+		is_int(check(NULL), uuids[i].good ? 0 : -ERR_STORAGE, "kind %zu of a device", i);
 	}
 	ok(strstr(e.msg, "dm-crypt") != NULL, "says what is missing");
 	play(OVERLAY, true);
@@ -339,13 +339,13 @@ room(void)
 	world.fs.f_bsize = 4096;
 	world.fs.f_blocks = 100000;
 	world.fs.f_bavail = 25600;
-	works(storage_room(dir, "layers", 25600 * 4096, &e), "fits just");
-	fails(storage_room(dir, "layers", 25600 * 4096 + 1, &e), ERR_NOSPACE, "one byte more");
+	works(storage_room(dir, "layers", 25600ULL * 4096, &e), "fits just");
+	fails(storage_room(dir, "layers", 25600ULL * 4096 + 1, &e), ERR_NOSPACE, "one byte more");
 	ok(strncmp(e.msg, "layers: 101 MiB are needed, 100 MiB are free on the file system /", 65) == 0 &&
 	    strstr(e.msg, "(tmpfs)") != NULL && strstr(e.msg, top) == NULL,
 	    "says how much, and where it is mounted");
 	world.fs.f_frsize = 512;
-	fails(storage_room(dir, "layers", 25600 * 512 + 1, &e), ERR_NOSPACE, "fragments count");
+	fails(storage_room(dir, "layers", 25600ULL * 512 + 1, &e), ERR_NOSPACE, "fragments count");
 	world.fs.f_bavail = 0;
 	fails(storage_room(dir, "layers", 1, &e), ERR_NOSPACE, "none is left");
 	ok(strstr(e.msg, "1 bytes are needed, 0 bytes") != NULL, "in bytes");
