@@ -340,13 +340,28 @@ tarball_read(struct tarball_reader *r, void *p, size_t n, struct err *e)
 	return got;
 }
 
+/* There is room for it. */
+static int
+read_all(struct tarball_reader *r, struct buf *out, struct err *e)
+{
+	size_t size = (size_t)r->left, len = 0;
+
+	while (len < size) {
+		ssize_t got = tarball_read(r, out->data + out->len + len, size - len, e);
+
+		if (got < 0)
+			return (int)got;
+		len += (size_t)got;
+	}
+	out->len += len;
+	return 0;
+}
+
 int
 tarball_load(const struct tarball *t, const char *name, struct buf *out, struct err *e)
 {
 	const struct member *m = tarball_find(t, name);
-	struct tarball_reader *r = NULL;
-	size_t len = 0;
-	ssize_t got = 1;
+	struct tarball_reader *r;
 	int rc;
 
 	if (m == NULL)
@@ -354,17 +369,12 @@ tarball_load(const struct tarball *t, const char *name, struct buf *out, struct 
 	if (m->size > out->max - out->len)
 		return err_set(e, ERR_LIMIT, "%s: %" PRIu64 " bytes, at most %zu are read", name, m->size, out->max);
 	rc = buf_reserve(out, (size_t)m->size, e);
-	if (rc == 0)
-		rc = tarball_read_open(t, m, &r, e);
 	if (rc < 0)
 		return rc;
-	while (len < m->size && got > 0) {
-		got = tarball_read(r, out->data + out->len + len, (size_t)m->size - len, e);
-		len += (size_t)MAX(got, 0);
-	}
+	rc = tarball_read_open(t, m, &r, e);
+	if (rc < 0)
+		return rc;
+	rc = read_all(r, out, e);
 	tarball_read_close(r);
-	if (got < 0)
-		return (int)got;
-	out->len += len;
-	return 0;
+	return rc;
 }

@@ -110,6 +110,23 @@ pulled "encrypted oci-archive" --aa-kbc-params "offline_fs_kbc::$work/keys" "oci
 check "encrypted oci-archive: the same tree" same_trees "$work/v1/rootfs" "$bundle/rootfs"
 refused "encrypted, no broker" 10 --policy "$accept_policy" "oci-archive:$work/enc.tar:enc"
 
+# --- more layers at once than are served at once ------------------------------
+layers=
+for n in $(seq 20); do
+	layers="$layers files=2,size=2m,seed=$n,top=d$n"
+done
+# shellcheck disable=SC2086 # several words
+mkimage build "$work/many:v1" $layers >/dev/null
+pulled "the layout of twenty layers" "oci:$work/many:v1"
+mv "$bundle" "$work/many-layers"
+tar -C "$work/many" -cf "$work/many.tar" .
+gzip -1 -c "$work/many.tar" >"$work/many.gz"
+archives docker legacy "$work/many-docker.tar" "$work/many:v1="
+for image in "oci-archive:$work/many.tar" "oci-archive:$work/many.gz" "docker-archive:$work/many-docker.tar"; do
+	same_as many-layers "twenty layers, ${image##*/}" "$image" --layers-at-once 16
+done
+rm -rf "$work/many" "$work/many.tar" "$work/many.gz" "$work/many-docker.tar"
+
 # --- what is wrong -----------------------------------------------------------
 spoilt() {	# HOW CODES: both kinds of archive
 	archives spoil "$1" "$work/two.tar" "$work/bad.tar"

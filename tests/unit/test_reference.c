@@ -141,21 +141,21 @@ test_transports(void)
 static void
 test_layout_names(void)
 {
-	static const char *const good[] = {
+	static const char *const fine[] = {
 		"v1", "_x", "docker.io/library/busybox:v1", "a--b", "a+b", "a@b", "@0", "@17", "1..2",
-	}, *const bad[] = {
+	}, *const wrong[] = {
 		"-a", "a//b", "/a", "a/", "a b", "@", "@x", "@-1", "@01", "@1001", "a:", "\xc3\xa4",
 	};
 	struct image_ref r;
 	char name[300];
 
-	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
-		snprintf(name, sizeof(name), "oci-archive:/a.tar:%s", good[i]);
+	for (size_t i = 0; i < ARRAY_LEN(fine); i++) {
+		snprintf(name, sizeof(name), "oci-archive:/a.tar:%s", fine[i]);
 		works(image_ref_parse(span_str(name), &r, &e), "%s", name);
-		is_str(r.tag, good[i], "the name in it");
+		is_str(r.tag, fine[i], "the name in it");
 	}
-	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		snprintf(name, sizeof(name), "oci-archive:/a.tar:%s", bad[i]);
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		snprintf(name, sizeof(name), "oci-archive:/a.tar:%s", wrong[i]);
 		fails(image_ref_parse(span_str(name), &r, &e), ERR_PARSE, "%s", name);
 	}
 	fails(image_ref_parse(SPAN_LIT("oci:/a:b/\0"), &r, &e), ERR_PARSE, "NUL in the name");
@@ -170,7 +170,7 @@ test_archives(void)
 {
 	static const struct {
 		const char *name, *domain, *path, *tag, *full;
-	} good[] = {
+	} fine[] = {
 		{ "docker-archive:/x.tar", "", "", "", "docker-archive:/x.tar" },
 		{ "docker-archive:/x.tar:", "", "", "", "docker-archive:/x.tar" },
 		{ "docker-archive:x.tar:busybox", "docker.io", "library/busybox", "latest",
@@ -179,24 +179,24 @@ test_archives(void)
 		  "docker-archive:/x.tar:a.test:5000/y:v1" },
 		{ "docker-archive:/x.tar:@2", "", "", "@2", "docker-archive:/x.tar:@2" },
 	};
-	static const char *const bad[] = {
+	static const char *const wrong[] = {
 		"docker-archive:", "docker-archive::x", "docker-archive:/x.tar:UPPER", "docker-archive:/x.tar:@",
-		"docker-archive:/x.tar:a.test/x@sha256:"
-		    "9e1292e3b2d1e90e1a87920c1871a113e5239098084115e18b4a9f118436e6e1",
+		("docker-archive:/x.tar:a.test/x@sha256:"
+		    "9e1292e3b2d1e90e1a87920c1871a113e5239098084115e18b4a9f118436e6e1"),
 	};
 	struct image_ref r;
 	char name[300];
 	uint64_t n = 7;
 
-	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
-		works(image_ref_parse(span_str(good[i].name), &r, &e), "%s", good[i].name);
-		ok(r.transport == TRANSPORT_DOCKER_ARCHIVE && strcmp(r.domain, good[i].domain) == 0 &&
-		    strcmp(r.path, good[i].path) == 0 && strcmp(r.tag, good[i].tag) == 0, "its parts");
+	for (size_t i = 0; i < ARRAY_LEN(fine); i++) {
+		works(image_ref_parse(span_str(fine[i].name), &r, &e), "%s", fine[i].name);
+		ok(r.transport == TRANSPORT_DOCKER_ARCHIVE && strcmp(r.domain, fine[i].domain) == 0 &&
+		    strcmp(r.path, fine[i].path) == 0 && strcmp(r.tag, fine[i].tag) == 0, "its parts");
 		image_ref_format(&r, name, sizeof(name));
-		is_str(name, good[i].full, "its full form");
+		is_str(name, fine[i].full, "its full form");
 	}
-	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		fails(image_ref_parse(span_str(bad[i]), &r, &e), ERR_PARSE, "refused: %s", bad[i]);
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+		fails(image_ref_parse(span_str(wrong[i]), &r, &e), ERR_PARSE, "refused: %s", wrong[i]);
 	ok(image_ref_position("@12", &n) && n == 12, "a position");
 	ok(!image_ref_position("12", &n) && !image_ref_position("", &n) && !image_ref_position("@1001", &n),
 	    "no positions");
