@@ -539,9 +539,12 @@ keep(struct layers *l, struct slot *s, struct err *e)
 	return 0;
 }
 
+/* Ends the layers that have their verdict: 1 when there was one, so that slots are free again. */
 static int
 settle(struct layers *l, size_t *failed, struct err *e)
 {
+	int some = 0;
+
 	for (size_t i = 0; i < l->at_once; i++) {
 		struct slot *s = &l->slots[i];
 		int rc;
@@ -566,9 +569,9 @@ settle(struct layers *l, size_t *failed, struct err *e)
 		close_slot(s);
 		if (rc < 0)
 			return rc;
-		i = (size_t)-1;		/* the next may go on now */
+		some = 1;
 	}
-	return 0;
+	return some;
 }
 
 /* Until the nearest deadline: milliseconds for poll, -1 for none. */
@@ -634,7 +637,10 @@ work(struct layers *l, size_t *failed, struct err *e)
 		if (rc < 0)
 			return rc;
 		*failed = l->req->n;
-		if (l->ndone < l->req->n && !is_lost(l) && (rc = hear_all(l, e)) < 0)
+		if (rc > 0 || l->ndone == l->req->n || is_lost(l))
+			continue;
+		rc = hear_all(l, e);
+		if (rc < 0)
 			return rc;
 	}
 	return 0;

@@ -1,0 +1,168 @@
+#!/bin/sh
+# Layers one above the other: kept, shared, used again only when all is asked again, gone when it fails.
+# time-limit: 240
+set -eu
+. "$(dirname "$0")/lib.sh"
+
+names="overlay"
+if ! need_root "$names"; then
+	fresh_target
+	mkimage build "$work/img:v1" files=3 >/dev/null
+	expect_exit "as a user overlay is refused when asked for" 15 \
+		"$aa" pull --policy "$accept_policy" --snapshot overlay --store "$work/store" "oci:$work/img:v1" "$bundle"
+	expect_exit "and not used when not" 0 \
+		"$aa" pull --policy "$accept_policy" --store "$work/store" "oci:$work/img:v1" "$bundle"
+	plan
+	exit 0
+fi
+
+# A file system that overlays can lie on, whatever TMPDIR is.
+mkdir "$work/fs"
+mount -t tmpfs -o mode=0755 overlay-test "$work/fs"
+target=$work/fs/target
+bundle=$target/bundle
+store=$work/fs/store
+img=$work/img
+
+mkimage build "$img:base" files=40,size=100k files=30,size=90k,seed=2 files=20,size=80k,seed=3 >/dev/null
+mkimage build "$img:more" files=40,size=100k files=30,size=90k,seed=2 files=20,size=80k,seed=3 \
+	files=10,seed=4 >/dev/null
+registry_start overlay
+for tag in base more; do
+	mkimage push "$img:$tag" "http://$registry/test/image:$tag" >/dev/null
+done
+ref=docker://$registry/test/image
+
+over() {
+	pull_http --snapshot overlay --store "$store" "$@"
+}
+
+layers() {
+	find "$store/layers" -mindepth 1 -maxdepth 1 | wc -l
+}
+
+mounted() {
+	grep -c "^overlay $target/.* overlay " /proc/self/mounts || :
+}
+
+fetched() {	# blobs asked for since the registry began
+	grep -c 'GET /v2/test/image/blobs/' "$registry_dir/log" || :
+}
+
+fresh_target
+over "$ref:base"
+check "an image is pulled as an overlay" [ "$rc" -eq 0 ]
+check "it is one mount" [ "$(mounted)" -eq 1 ]
+check "three layers are kept" [ "$(layers)" -eq 3 ]
+check "the store is ours alone" [ "$(stat -c %a "$store")" = 700 ]
+flat=$target/flat
+check "the same, flat" "$aa" pull --policy "$accept_policy" --tls-verify=false --snapshot flat "$ref:base" "$flat"
+check "both trees are the same" same_trees "$bundle/rootfs" "$flat/rootfs"
+check "both configurations are the same" cmp "$bundle/config.json" "$flat/config.json"
+touch "$bundle/rootfs/new"
+check "what is written does not reach the store" [ -z "$(find "$store" -name new)" ]
+
+before=$(fetched)
+check "an image with one layer more" "$aa" pull --policy "$accept_policy" --tls-verify=false \
+	--snapshot overlay --store "$store" "$ref:more" "$target/more"
+check "fetches its configuration and that layer" [ "$(($(fetched) - before))" -eq 2 ]
+check "four layers are kept" [ "$(layers)" -eq 4 ]
+
+echo '{"default":[{"type":"reject"}]}' >"$work/reject.json"
+fresh_target
+run "$aa" pull --policy "$work/reject.json" --tls-verify=false --snapshot overlay --store "$store" \
+	"$ref:base" "$bundle"
+check "what is kept is not given out against the policy" [ "$rc" -eq 11 ]
+check "nothing is left of that" is_empty "$target"
+
+# A damaged last layer: those that were whole stay, the pull leaves nothing.
+rm -rf "$store"
+last=$(mkimage layers "$img:base" | tail -n 1 | grep -o 'sha256:[0-9a-f]*' | head -n 1)
+file=$(blob_file "$last")
+cp "$file" "$work/kept"
+printf 'X' | dd of="$file" bs=1 seek=300 conv=notrunc 2>/dev/null
+fresh_target
+over --layers-at-once 1 "$ref:base"
+check "a damaged layer is refused" [ "$rc" -eq 14 ]
+check "nothing is left of the bundle" is_empty "$target"
+check "nor a mount" [ "$(mounted)" -eq 0 ]
+check "the two layers before it are kept" [ "$(layers)" -eq 2 ]
+cp "$work/kept" "$file"
+before=$(fetched)
+over "$ref:base"
+check "the next pull works" [ "$rc" -eq 0 ]
+check "and fetches what was missing" [ "$(($(fetched) - before))" -eq 2 ]
+
+# Two at once: each layer is made once.
+rm -rf "$store"
+fresh_target
+before=$(fetched)
+slow_line "$registry_port" 3000000
+for n in 1 2; do
+	"$aa" pull --policy "$accept_policy" --tls-verify=false --snapshot overlay --store "$store" \
+		"docker://$slow/test/image:base" "$target/b$n" >"$work/out.$n" 2>"$work/err.$n" &
+	eval "pull$n=$!"
+done
+wait "$pull1" && rc1=0 || rc1=$?
+wait "$pull2" && rc2=0 || rc2=$?
+check "two pulls of one image at once" [ "$rc1$rc2" = 00 ]
+check "make each layer once" [ "$(($(fetched) - before))" -eq 5 ]
+check "and give the same tree" same_trees "$target/b1/rootfs" "$target/b2/rootfs"
+
+# JSON
+rm -rf "$store"
+fresh_target
+over --json "$ref:more"
+cat >"$work/events.py" <<'END'
+import json, sys
+events = [json.loads(line) for line in open(sys.argv[1])]
+last = events[-1]
+assert last["event"] == "done" and last["snapshot"] == "overlay" and last["layers"] == 4, last
+done = [e for e in events[:-1] if e["stage"] in ("done", "reused")]
+assert sorted(e["layer"] for e in done) == [1, 2, 3, 4], done
+assert all(e["event"] == "progress" and e["bytes"] <= e["of"] for e in events[:-1])
+END
+check "events are JSON, a line each" python3 "$work/events.py" "$work/out"
+fresh_target
+over --json "$ref:nowhere"
+check "errors are events, too" grep -q '^{"event":"error","code":"IMAGE_NOTFOUND","exit":22,' "$work/out"
+
+# A store that others may enter, and one without room
+chmod 755 "$store"
+fresh_target
+over "$ref:base"
+check "a store open to others is refused" [ "$rc" -eq 15 ]
+chmod 700 "$store"
+mkdir "$work/small"
+mount -t tmpfs -o size=200k,mode=0700 small "$work/small"
+store=$work/small
+over "$ref:base"
+check "a store without room is refused before anything is fetched" [ "$rc" -eq 15 ]
+check "by name" grep -q 'NOSPACE' "$work/err"
+check "nothing is left there" [ "$(layers)" -eq 0 ]
+
+# Any number of layers at once
+store=$work/fs/store2
+fresh_target
+for at_once in 1 2 3 4 5 6 7 8; do
+	over --layers-at-once "$at_once" "$ref:more"
+	[ "$rc" -eq 0 ] || break
+	fresh_target
+	rm -rf "$store"
+done
+check "any number of layers at once" [ "$rc" -eq 0 ]
+
+# Killed while it works: no mount, and nothing after the next run
+rm -rf "$store"
+fresh_target
+slow_line "$registry_port" 100000
+start_pull --snapshot overlay --store "$store" "docker://$slow/test/image:more"
+sleep 1
+kill -KILL "$aa_pid" 2>/dev/null || :
+finish_pull 10
+check "a killed pull leaves no mount" [ "$(mounted)" -eq 0 ]
+over "$ref:base"
+check "the next one works" [ "$rc" -eq 0 ]
+check "and sweeps" [ ! -e "$store/.cacao-staging" ]
+check "staging beside the bundle, too" [ "$(find "$target" -mindepth 1 -maxdepth 1 | wc -l)" -eq 1 ]
+plan
