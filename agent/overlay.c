@@ -14,6 +14,7 @@
 
 #include <fcntl.h>
 
+#include "agent/staging.h"
 #include "image/tree_xattr.h"
 #include "lib/fs.h"
 #include "lib/sys.h"
@@ -306,55 +307,37 @@ path_of(int dir, const char *name, char path[PATH_MAX], struct err *e)
 }
 
 static int
-probe_within(int store, int stage, struct err *e)
+probe_with(int layers, int stage, struct err *e)
 {
 	char bottom[PATH_MAX], top[PATH_MAX];
-	struct overlay_layer layers[] = { { .path = bottom }, { .path = top } };
-	struct err ignored;
-	int rc;
+	struct overlay_layer list[] = { { .path = bottom }, { .path = top } };
+	struct err later;
+	int rc, end;
 
-	if ((rc = path_of(store, "bottom", bottom, e)) < 0 ||
-	    (rc = path_of(store, "top", top, e)) < 0 || (rc = make_probe_layers(store, e)) < 0 ||
-	    (rc = make_dir(stage, "rootfs", 0700, e)) < 0 ||
-	    (rc = overlay_mount(stage, layers, ARRAY_LEN(layers), e)) < 0)
+	if ((rc = path_of(layers, "bottom", bottom, e)) < 0 ||
+	    (rc = path_of(layers, "top", top, e)) < 0 || (rc = make_probe_layers(layers, e)) < 0 ||
+	    (rc = overlay_mount(stage, list, ARRAY_LEN(list), e)) < 0)
 		return rc;
-	if ((rc = look_at_probe(stage, e)) < 0) {
-		(void)!overlay_unmount(stage, &ignored);
-		return rc;
-	}
-	return overlay_unmount(stage, e);
-}
-
-/* A directory of its own in each of the two, even if they are the same. */
-static int
-probe_named(int store, int stage, const char *in_store, const char *in_stage, struct err *e)
-{
-	autoclose int from = -1, to = -1;
-	int rc;
-
-	if ((rc = make_dir(store, in_store, 0700, e)) < 0 ||
-	    (rc = make_dir(stage, in_stage, 0700, e)) < 0)
-		return rc;
-	if ((from = open_dir(store, in_store, e)) < 0)
-		return fd_steal(&from);
-	if ((to = open_dir(stage, in_stage, e)) < 0)
-		return fd_steal(&to);
-	return probe_within(from, to, e);
+	rc = look_at_probe(stage, e);
+	if ((end = overlay_unmount(stage, &later)) == 0)
+		end = fs_remove_tree(stage, "overlay", &later);
+	if (rc == 0 && end < 0)
+		*e = later;
+	return rc < 0 ? rc : end;
 }
 
 int
 overlay_probe(int store, int stage, struct err *e)
 {
-	char digits[17], in_store[32], in_stage[32];
-	struct err left;
-	int rc = fs_random_name(digits, 8, e);
+	char work[PATH_MAX], target[PATH_MAX];
+	struct staging layers;
+	int rc;
 
-	if (rc < 0)
+	/* What is killed on the way is swept like other things in the making. */
+	if ((rc = path_of(store, "", work, e)) < 0 || (rc = path_of(store, "probe", target, e)) < 0 ||
+	    (rc = staging_open(target, work, 0, &layers, e)) < 0)
 		return rc;
-	snprintf(in_store, sizeof(in_store), "probe-store-%s", digits);
-	snprintf(in_stage, sizeof(in_stage), "probe-stage-%s", digits);
-	rc = probe_named(store, stage, in_store, in_stage, e);
-	if (fs_remove_tree(store, in_store, &left) < 0 || fs_remove_tree(stage, in_stage, &left) < 0)
-		return rc < 0 ? rc : err_set(e, left.code, "overlay: clean up: %s", left.msg);
+	rc = probe_with(layers.dir, stage, e);
+	staging_close(&layers);
 	return rc;
 }

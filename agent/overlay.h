@@ -18,8 +18,8 @@ struct overlay_layer {
 
 /*
  * Can the file system of `store` hold layers, and can they be merged with what is written to
- * `stage`? Tried with two small layers; leaves nothing behind (when killed: names that
- * start with "probe-"). A failure says why not; the caller then makes a flat root.
+ * `stage`, a staging directory with a rootfs? Tried with two small layers; leaves nothing behind
+ * (when killed: what staging.h sweeps). A failure says why not; the caller then makes a flat root.
  */
 int overlay_probe(int store, int stage, struct err *) must_check;
 

@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <sched.h>
 
+#include "agent/staging.h"
 #include "tests/lib/root.h"
 
 static int store = -1, stage = -1;
@@ -293,14 +294,18 @@ probe_on(const char *type, const char *data, const char *where)
 
 	fresh_places();
 	snprintf(path, sizeof(path), "%s/%s", work_path, where);
-	if (mount(type, path, type, data != NULL && strcmp(data, "ro") == 0 ? MS_RDONLY : 0, NULL) == -1)
+	if (mount(type, path, type, 0, NULL) == -1)
 		return 1;
 	base_close(&store);
 	base_close(&stage);
 	store = open_work("store");
 	stage = open_work("stage");
+	(void)mkdirat(stage, "rootfs", 0755);
+	if (strcmp(data, "ro") == 0 && mount(NULL, path, NULL, MS_REMOUNT | MS_RDONLY, NULL) == -1)
+		return 1;
 	rc = overlay_probe(store, stage, &e);
-	ok(is_empty(strcmp(where, "store") == 0 ? store : stage, ".") && cwd_is_back(), "nothing is left");
+	ok(is_empty(store, ".") && is_empty(stage, "rootfs") && !there(stage, "overlay") && !is_mounted() &&
+	    cwd_is_back(), "nothing is left");
 	base_close(&store);
 	base_close(&stage);
 	if (umount2(path, MNT_DETACH) == -1)
@@ -316,18 +321,43 @@ test_probe(void)
 
 	fresh_places();
 	works(overlay_probe(store, stage, &e), "a store and a stage on tmpfs");
-	ok(is_empty(store, ".") && !is_mounted() && there(stage, "rootfs") && cwd_is_back(), "nothing is left");
+	ok(is_empty(store, ".") && !there(stage, "overlay") && !is_mounted() && there(stage, "rootfs") && cwd_is_back(), "nothing is left");
 	works(overlay_probe(stage, stage, &e), "both the same");
-	fails(probe_on("ramfs", NULL, "store"), ERR_UNSUPPORTED, "a store without attributes");
-	fails(probe_on("ramfs", NULL, "stage"), ERR_UNSUPPORTED, "a stage without attributes");
+	fails(probe_on("ramfs", "rw", "store"), ERR_UNSUPPORTED, "a store without attributes");
+	fails(probe_on("ramfs", "rw", "stage"), ERR_UNSUPPORTED, "a stage without attributes");
 	fails(probe_on("tmpfs", "ro", "store"), ERR_STORAGE, "a store that is read-only");
 	fails(probe_on("tmpfs", "ro", "stage"), ERR_STORAGE, "a stage that is read-only");
 	two_layers(layers);
 	works(overlay_mount(stage, layers, 2, &e), "merged layers");
+	if (mkdirat(stage, "rootfs/rootfs", 0755) == -1)
+		abort();
 	merged = openat(stage, "rootfs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ok(overlay_probe(store, merged, &e) < 0, "are no place to merge others: %s", e.msg);
 	ok(says("rootfs/d/both", "2"), "which stay");
 	fresh_places();
+}
+
+/* A maker that was killed while its root was mounted. */
+static void
+test_swept(void)
+{
+	struct overlay_layer layers[2];
+	struct staging killed, next;
+	char target[100], left[64];
+
+	two_layers(layers);
+	snprintf(target, sizeof(target), "%s/target", work_path);
+	works(staging_open(target, NULL, STAGING_ROOTFS, &killed, &e), "a staging directory");
+	works(overlay_mount(killed.dir, layers, 2, &e), "with a mounted root");
+	snprintf(left, sizeof(left), ".cacao-staging/%.32s", killed.name);
+	killed.name[0] = '\0';
+	staging_close(&killed);
+	ok(there(work, left), "left as it is");
+	works(staging_open(target, NULL, STAGING_ROOTFS, &next, &e), "the next maker");
+	ok(!there(work, left), "removes it, mount and all");
+	ok(there(store, "top/d/both"), "but not the layers");
+	staging_close(&next);
+	ok(!there(work, ".cacao-staging"), "and nothing is left");
 }
 
 /*
@@ -636,6 +666,7 @@ checks(void)
 	test_many();
 	test_twice();
 	test_probe();
+	test_swept();
 	test_vectors();
 	test_random_stacks();
 	fresh_places();
