@@ -301,6 +301,7 @@ ask(struct exchange *x, enum step step, struct err *e)
 		.authorization = !asking || x->at_home ? &x->login.authorization : NULL,
 		.form = !asking && x->login.form.len > 0 ? &x->login.form : NULL,
 		.from = asking && !x->no_range ? x->out.taken : 0,
+		.fresh = x->retry.attempts > 0,	/* who knows what is left on the old one */
 	};
 
 	x->step = step;
@@ -474,7 +475,7 @@ try_again(struct exchange *x, const struct err *why)
 	if (ms < 0 || loop_timer(x->client->opt.http.loop, ms, on_retry, x, &ignored) < 0)
 		return false;
 	x->last = *why;
-	log_info("%s; attempt %u in %" PRId64 ".%" PRId64 " s", why->msg, x->retry.attempts + 1,
+	log_warning("%s; attempt %u in %" PRId64 ".%" PRId64 " s", why->msg, x->retry.attempts + 1,
 	    ms / 1000, ms % 1000 / 100);
 	return true;
 }

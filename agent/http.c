@@ -159,7 +159,11 @@ on_header(char *data, size_t one, size_t n, void *arg)
 		    LIMIT_HEADER_BYTES);
 		return 0;
 	}
-	return http_head_line(&t->head, (struct span){ (uint8_t *)data, n }, &t->err) < 0 ? 0 : n;
+	if (http_head_line(&t->head, (struct span){ (uint8_t *)data, n }, &t->err) < 0)
+		return 0;
+	/* The empty line; answers before the answer have one, too. */
+	t->head_done = (data[0] == '\r' || data[0] == '\n') && t->head.status >= 200;
+	return n;
 }
 
 static size_t
@@ -291,7 +295,7 @@ transfer_start(struct transfer *t, const struct transfer_request *r, struct err 
 	http_head_init(&t->head);
 	buf_reset(&t->url);
 	t->plain = r->plain;
-	t->in_body = t->enough = t->paused = false;
+	t->head_done = t->in_body = t->enough = t->paused = false;
 	t->err = (struct err){ 0 };
 	t->detail[0] = '\0';
 	rc = buf_add_str(&t->url, r->url, e);
@@ -303,6 +307,7 @@ transfer_start(struct transfer *t, const struct transfer_request *r, struct err 
 	if (t->easy == NULL)
 		return err_set(e, ERR_NOMEM, "http");
 	set_options(t);
+	curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, r->fresh ? 1L : 0L);
 	if (r->form != NULL) {
 		curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->form->len);
 		if (curl_easy_setopt(t->easy, CURLOPT_COPYPOSTFIELDS, buf_str(r->form)) != CURLE_OK)
@@ -383,6 +388,9 @@ end(struct transfer *t, CURLcode code)
 {
 	struct err e = { 0 };
 
+	/* libcurl takes a head without end for a whole answer when the connection ends in it. */
+	if (code == CURLE_OK && !t->head_done)
+		code = CURLE_GOT_NOTHING;
 	if (code != CURLE_OK && !t->enough) {
 		if (t->err.code != ERR_NONE)
 			e = t->err;

@@ -30,6 +30,7 @@ struct transfer_request {
 	const struct buf	*authorization;	/* secret; NULL or empty: none */
 	const struct buf	*form;		/* secret; NULL: GET, else POST of it */
 	uint64_t		 from;		/* asks for the body from here on */
+	bool			 fresh;		/* over a connection that nothing else was said on */
 };
 
 /* What a body callback may return besides the number of all bytes given. */
@@ -45,7 +46,7 @@ struct transfer {
 	struct curl_slist	*headers;
 	struct buf		 url;
 	struct http_head	 head;
-	bool			 plain, in_body, enough, paused;
+	bool			 plain, head_done, in_body, enough, paused;
 	struct err		 err;		/* found in a callback */
 	char			 detail[CURL_ERROR_SIZE];
 	ssize_t			(*body)(void *arg, const uint8_t *, size_t);

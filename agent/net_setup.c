@@ -17,7 +17,7 @@
 #define CA_FILES_MAX	256
 
 /* Where distributions keep the authorities, tried in this order. */
-static const char *const ca_files[] = {
+static const char *const ca_bundles[] = {
 	"/etc/ssl/certs/ca-certificates.crt",	/* Debian, Alpine, Arch */
 	"/etc/pki/tls/certs/ca-bundle.crt",	/* Fedora, Anolis, openEuler */
 	"/etc/ssl/cert.pem",
@@ -99,17 +99,36 @@ send_ca(int net, const char *name, struct err *e)
 {
 	autoclose int ca = -1;
 	struct stat st;
-	int rc = 0;
+	int rc = open_named("ca-file", name, &ca, e);
 
-	if (name != NULL)
-		rc = open_named("ca-file", name, &ca, e);
-	for (size_t i = 0; i < ARRAY_LEN(ca_files) && name == NULL && ca < 0; i++)
-		ca = open(ca_files[i], O_RDONLY | O_CLOEXEC);
-	if (rc < 0 || ca < 0)
+	if (rc < 0)
 		return rc;
-	if (name != NULL && fstat(ca, &st) == 0 && S_ISDIR(st.st_mode))
+	if (fstat(ca, &st) == 0 && S_ISDIR(st.st_mode))
 		return send_ca_dir(net, name, ca, e);
 	return monitor_send_file(net, NET_FILE_CA, ca, e);
+}
+
+static int
+send_default_ca(int net, struct err *e)
+{
+	autoclose int ca = -1;
+
+	for (size_t i = 0; i < ARRAY_LEN(ca_bundles) && ca < 0; i++)
+		ca = open(ca_bundles[i], O_RDONLY | O_CLOEXEC);
+	return ca < 0 ? 0 : monitor_send_file(net, NET_FILE_CA, ca, e);
+}
+
+/* Who names authorities trusts these and no others. */
+static int
+send_cas(int net, const char *const names[], struct err *e)
+{
+	int rc = 0;
+
+	if (names[0] == NULL)
+		return send_default_ca(net, e);
+	for (size_t i = 0; names[i] != NULL && rc == 0; i++)
+		rc = send_ca(net, names[i], e);
+	return rc;
 }
 
 static int
@@ -249,7 +268,7 @@ net_set_up(int net, const struct net_options *o, const struct image_ref *ref, st
 	if (o->timeout != NULL)
 		rc = net_parse_timeout(o->timeout, &timeout_s, e);
 	if (rc == 0)
-		rc = send_ca(net, o->ca_file, e);
+		rc = send_cas(net, o->ca_files, e);
 	if (rc == 0)
 		rc = send_auth(net, o, ref, e);
 	if (rc == 0)

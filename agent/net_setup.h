@@ -9,7 +9,8 @@
 #include "image/reference.h"
 
 struct net_options {
-	const char	*ca_file, *authfile, *registries, *timeout, *http_proxy, *https_proxy, *no_proxy;
+	const char	*ca_files[OPTION_LIST];
+	const char	*authfile, *registries, *timeout, *http_proxy, *https_proxy, *no_proxy;
 	bool		 tls_verify, no_creds;
 };
 #define NET_OPTIONS	{ .tls_verify = true }
@@ -19,8 +20,8 @@ struct net_options {
 /* Lines of an option table that fill o, a struct net_options with static storage. */
 #define NET_OPTION_DEFS(o) \
 	{ "tls-verify", NULL, "=false: plain http to this registry", NULL, &(o).tls_verify }, \
-	{ "ca-file", "FILE|DIR", "PEM certificates that vouch for the registry (DIR: *.crt, *.pem)", \
-	    &(o).ca_file, NULL }, \
+	{ "ca-file", "FILE|DIR...", "PEM certificates that vouch for the registry (DIR: *.crt, *.pem)", \
+	    (o).ca_files, NULL }, \
 	{ "authfile", "FILE", "registry credentials (default: where podman and docker keep them)", \
 	    &(o).authfile, NULL }, \
 	{ "no-creds", NULL, "no credentials, wherever they are", NULL, &(o).no_creds }, \

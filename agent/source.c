@@ -98,7 +98,8 @@ get_document(struct source *s, bool blob, const struct image_ref *ref, const cha
 	if (rc < 0)
 		return rc;
 	from = p[0];
-	rc = send_get(s, blob, ref, wanted, out->body.max, SIZE_UNKNOWN, p[1], &id, e);
+	/* Of a blob the limit is the size that the manifest says. */
+	rc = send_get(s, blob, ref, wanted, out->body.max, blob ? out->body.max : SIZE_UNKNOWN, p[1], &id, e);
 	close(p[1]);
 	if (rc < 0)
 		return rc;

@@ -218,6 +218,74 @@ token_refused "no challenge" 23 none/x --authfile "$authfile"
 token_refused "a malformed challenge" 22 malformed/x --authfile "$authfile"
 token_refused "a challenge with control characters" "22|23" escapes/x --authfile "$authfile"
 
+token_pulled "a token is good for all of a pull" usual/good
+check "all of a pull: one challenge, one token" [ "$(logged | wc -l)" -eq 5 ]
+token_pulled "tokens that end in the middle" ends/fresh
+check "in the middle: a second one is bought" [ "$(logged | grep -c 'GET /token/')" -eq 2 ]
+token_pulled "a scope that is not enough" scopes/by-scope
+check "not enough: the second is asked for" log_has 'GET /token/by-scope\?.*scope=wide'
+token_refused "a scope that is never enough" 23 scopes/good
+check "never enough: two tokens, not more" [ "$(logged | grep -c 'GET /token/')" -eq 2 ]
+entry() { # MEMBERS: of the registry's entry
+	echo "{\"auths\":{\"$home\":{$1}}}" >"$authfile"
+}
+entry "\"auth\":\"$(encoded user:)\",\"identitytoken\":\"secret-word/1\""
+token_pulled "an identity token" usual/identity --authfile "$authfile"
+check "an identity token: nothing of it in a URL" log_lacks 'GET /token'
+entry '"identitytoken":"secret-word/2"'
+token_refused "a wrong identity token" 23 usual/identity --authfile "$authfile"
+token_refused "an identity token where a password is wanted" 23 basic/x --authfile "$authfile"
+check "where a password is wanted: it is not shown" log_lacks 'Basic|Bearer'
+entry '"registrytoken":"secret-token-of-the-test"'
+token_pulled "a registry token" usual/good --authfile "$authfile"
+check "a registry token: none is bought" log_lacks '/token/'
+entry '"registrytoken":"secret-token-of-others"'
+token_refused "a wrong registry token" 23 usual/good --authfile "$authfile"
+check "a wrong registry token: nobody is asked for another" log_lacks '/token/'
+
+# Where tools leave credentials, without --authfile
+auths "$home" "user:$word"
+mkdir -p "$work/run/containers" "$work/config/containers" "$work/home/.docker"
+for place in run/containers/auth.json config/containers/auth.json home/.docker/config.json home/.dockercfg; do
+	cp "$authfile" "$work/$place"
+	[ $place != home/.dockercfg ] || echo "{\"$home\":{\"auth\":\"$(encoded "user:$word")\"}}" >"$work/$place"
+	(
+		XDG_RUNTIME_DIR=$work/run XDG_CONFIG_HOME=$work/config HOME=$work/home
+		export XDG_RUNTIME_DIR XDG_CONFIG_HOME HOME
+		pull "$token_option" "docker://$home/usual/basic:good"
+		echo "$rc" >"$work/found"
+		fresh_target
+		pull "$token_option" --no-creds "docker://$home/usual/basic:good"
+		echo "$rc" >"$work/unasked"
+	)
+	check "found in $place" [ "$(cat "$work/found")" -eq 0 ]
+	check "$place: not with --no-creds" [ "$(cat "$work/unasked")" -eq 23 ]
+	fresh_target
+	rm "$work/$place"
+done
+found_as() { # NAME STATUS [options]
+	found_name=$1
+	found_status=$2
+	shift 2
+	fresh_target
+	run env XDG_RUNTIME_DIR="$work/run" HOME="$work/home" "$aa" pull "$snapshot" --policy "$accept_policy" \
+		"$token_option" "$@" "docker://$home/usual/basic:good" "$bundle"
+	check "$found_name" [ "$rc" -eq "$found_status" ]
+	[ "$rc" -eq "$found_status" ] || diag_file "$work/err"
+}
+cp "$authfile" "$work/home/.docker/config.json"
+echo '{"auths":{"a.test":{"auth":"eDp5"}}}' >"$work/run/containers/auth.json"
+found_as "the first file with an entry counts" 0
+auths "$home" "user:not-$word"
+cp "$authfile" "$work/run/containers/auth.json"
+found_as "also when it is wrong" 23
+echo '{' >"$work/run/containers/auth.json"
+found_as "a file that is malformed is not passed over" 10
+rm -r "$work/run/containers/auth.json" "$work/home/.docker"
+found_as "no file at all" 23
+found_as "--no-creds and --authfile" 2 --no-creds --authfile "$authfile"
+auths "$home" "user:$word"
+
 token_registry https "$tls/server.crt"
 token_option=--ca-file=$tls/ca.crt
 token_pulled "https: a token for credentials" usual/basic --authfile "$authfile"

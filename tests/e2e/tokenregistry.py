@@ -9,6 +9,7 @@ what the token server at /token/PARAMETER answers. Right is the token made from 
 """
 
 import json
+import urllib.parse
 
 from front import Front, basic, main
 
@@ -16,16 +17,34 @@ TOKEN = "secret-token-of-the-test"
 
 
 class TokenRegistry(Front):
+    uses = {}
+
+    def do_POST(self):
+        self.form = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
+        self.do_GET()
+
     def route(self, path, given):
         parts = path.split("/")
         if parts[1] == "token":
             return getattr(self, "token_" + parts[2].replace("-", "_"))(given)
         self.behaviour, self.parameter = parts[2], parts[3]
-        if given == "Bearer " + TOKEN and self.behaviour != "never":
+        if self.behaviour == "ends" and self.is_fresh(given):
+            return super().route("/".join(["", "v2", "good", "x"] + parts[4:]), given)
+        if self.behaviour == "scopes" and given == "Bearer " + TOKEN + "-wide":
+            return super().route("/".join(["", "v2", "good", "x"] + parts[4:]), given)
+        self.given = given
+        if given == "Bearer " + TOKEN and self.behaviour not in ("never", "ends", "scopes"):
             return super().route("/".join(["", "v2", "good", "x"] + parts[4:]), given)
         self.challenge = getattr(self, "challenge_" + self.behaviour.replace("-", "_"))
         headers = [("WWW-Authenticate", line) for line in self.challenge()]
         return self.error(401, "UNAUTHORIZED", headers=headers)
+
+    def is_fresh(self, given):
+        """Each token of token_fresh is good for two requests."""
+        if given not in TokenRegistry.uses:
+            return False
+        TokenRegistry.uses[given] += 1
+        return TokenRegistry.uses[given] <= 2
 
     # --- challenges: lists of header lines
 
@@ -37,6 +56,18 @@ class TokenRegistry(Front):
 
     def challenge_usual(self):
         return [self.bearer()]
+
+    def challenge_ends(self):
+        return [self.bearer()]
+
+    def challenge_scopes(self):
+        """The scope that is told first is not enough."""
+        if self.given:
+            return [self.bearer(scope="wide") + ',error="insufficient_scope"']
+        return [self.bearer(scope="narrow")]
+
+    def challenge_basic(self):
+        return ['Basic realm="x"']
 
     def challenge_never(self):
         return [self.bearer()]
@@ -99,6 +130,22 @@ class TokenRegistry(Front):
 
     def token_good(self, given):
         self.send_token({"token": TOKEN, "expires_in": 60})
+
+    def token_fresh(self, given):
+        token = "%s-%d" % (TOKEN, len(TokenRegistry.uses))
+        TokenRegistry.uses["Bearer " + token] = 0
+        self.send_token({"token": token, "expires_in": 300})
+
+    def token_by_scope(self, given):
+        self.send_token({"token": TOKEN + "-wide" if "scope=wide" in self.path else TOKEN + "-narrow"})
+
+    def token_identity(self, given):
+        form = urllib.parse.parse_qs(getattr(self, "form", ""))
+        wanted = {"grant_type": ["refresh_token"], "client_id": ["cacao"], "service": ["the test"],
+                  "scope": ["repository:token/x:pull"], "refresh_token": ["secret-word/1"]}
+        if self.command != "POST" or given or form != wanted:
+            return self.error(401, "UNAUTHORIZED", "wrong identity")
+        return self.send_token({"access_token": TOKEN})
 
     def token_access(self, given):
         self.send_token({"access_token": TOKEN})
