@@ -310,6 +310,8 @@ check_arguments(struct job *j, const char **operands, struct err *e)
 		if (refs[i]->transport != TRANSPORT_OCI)
 			return err_set(e, ERR_UNSUPPORTED, "%s: only oci:DIR[:TAG] is supported yet", operands[i]);
 	}
+	if (j->to.tag[0] == '@')
+		return err_set(e, ERR_USAGE, "%s: @N names an image that is there, not a new one", operands[1]);
 	return 0;
 }
 

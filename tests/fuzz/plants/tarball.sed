@@ -1,3 +1,2 @@
-# image/members.c: a name may be longer than the array it is copied to
-/^go_down(/,/^}/s/len + 1 + part\.len >= MEMBER_NAME || //
-/^go_down(/,/^}/s/MEMBER_NAME - len, /LIMIT_MEMBERS, /
+# image/tarball.c: less room than the member has bytes
+/^tarball_load(/,/^}/s/buf_reserve(out, (size_t)m->size, e)/buf_reserve(out, (size_t)m->size \/ 4 + 1, e)/
