@@ -2,10 +2,10 @@
 # Layers one above the other: kept, shared, used again only when all is asked again, gone when it fails.
 # time-limit: 240
 set -eu
+# shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-names="overlay"
-if ! need_root "$names"; then
+if ! is_root; then
 	fresh_target
 	mkimage build "$work/img:v1" files=3 >/dev/null
 	expect_exit "as a user overlay is refused when asked for" 15 \
@@ -98,13 +98,16 @@ rm -rf "$store"
 fresh_target
 before=$(fetched)
 slow_line "$registry_port" 3000000
-for n in 1 2; do
+both() {
 	"$aa" pull --policy "$accept_policy" --tls-verify=false --snapshot overlay --store "$store" \
-		"docker://$slow/test/image:base" "$target/b$n" >"$work/out.$n" 2>"$work/err.$n" &
-	eval "pull$n=$!"
-done
-wait "$pull1" && rc1=0 || rc1=$?
-wait "$pull2" && rc2=0 || rc2=$?
+		"docker://$slow/test/image:base" "$target/b$1" >"$work/out.$1" 2>"$work/err.$1"
+}
+both 1 &
+other=$!
+rc1=0
+both 2 || rc1=$?
+rc2=0
+wait "$other" || rc2=$?
 check "two pulls of one image at once" [ "$rc1$rc2" = 00 ]
 check "make each layer once" [ "$(($(fetched) - before))" -eq 5 ]
 check "and give the same tree" same_trees "$target/b1/rootfs" "$target/b2/rootfs"
