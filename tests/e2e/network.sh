@@ -206,29 +206,26 @@ skopeo --insecure-policy copy -q --dest-tls-verify=false "oci:$img:good" "docker
 	2>"$work/skopeo.err" || bail "skopeo: $(cat "$work/skopeo.err")"
 secure=$registry
 for name in http https; do
-	python3 "$e2e/forward.py" "$work/$name.port" "$work/$name.log" \
-		$([ $name = http ] || echo "$tls/server.crt" "$tls/server.key") >"$work/$name.out" 2>&1 &
+	set -- "$work/$name.port" "$work/$name.log"
+	[ $name = http ] || set -- "$@" "$tls/server.crt" "$tls/server.key"
+	python3 "$e2e/forward.py" "$@" >"$work/$name.out" 2>&1 &
 	pids="$pids $!"
 	wait_file "$work/$name.port" || bail "forward.py does not start: $(cat "$work/$name.out")"
 done
 http_proxy_at=http://127.0.0.1:$(cat "$work/http.port")
 https_proxy_at=https://127.0.0.1:$(cat "$work/https.port")
 
-# through NAME LOG COUNT [VARIABLE=VALUE]... -- [options] IMAGE
+# through NAME LOG COUNT VARIABLES [options] IMAGE; VARIABLES: "NAME=VALUE NAME=VALUE"
 through() {
 	through_name=$1
 	through_log=$work/$2.log
 	through_count=$3
-	shift 3
-	: >"$work/variables"
-	while [ "$1" != -- ]; do
-		echo "$1" >>"$work/variables"
-		shift
-	done
-	shift
+	through_variables=$4
+	shift 4
 	through_before=$(wc -l <"$through_log")
 	fresh_target
-	run env $(cat "$work/variables") "$aa" pull "$snapshot" --policy "$accept_policy" --ca-file "$tls/ca.crt" \
+	# shellcheck disable=SC2086 # several words
+	run env $through_variables "$aa" pull "$snapshot" --policy "$accept_policy" --ca-file "$tls/ca.crt" \
 		"$@" "$bundle"
 	check "$through_name" [ "$rc" -eq 0 ]
 	[ "$rc" -eq 0 ] || diag_file "$work/err"
@@ -239,24 +236,24 @@ through() {
 		check "$through_name: $through_count requests through it" [ "$through_more" -eq "$through_count" ]
 	fi
 }
-through "CONNECT" http some -- --https-proxy "$http_proxy_at" "docker://$secure/x:good"
+through "CONNECT" http some "" --https-proxy "$http_proxy_at" "docker://$secure/x:good"
 check "CONNECT: and nothing but" sh -c "! grep -v '^CONNECT' '$work/http.log'"
-through "a proxy for http" http some -- --http-proxy "$http_proxy_at" --tls-verify=false "docker://$line/ok/x:good"
-through "a proxy spoken to by https" https some -- --https-proxy "$https_proxy_at" "docker://$secure/x:good"
-through "a proxy for the other scheme" http 0 -- --http-proxy "$http_proxy_at" "docker://$secure/x:good"
+through "a proxy for http" http some "" --http-proxy "$http_proxy_at" --tls-verify=false "docker://$line/ok/x:good"
+through "a proxy spoken to by https" https some "" --https-proxy "$https_proxy_at" "docker://$secure/x:good"
+through "a proxy for the other scheme" http 0 "" --http-proxy "$http_proxy_at" "docker://$secure/x:good"
 for variable in https_proxy HTTPS_PROXY; do
-	through "\$$variable" http some "$variable=$http_proxy_at" -- "docker://$secure/x:good"
+	through "\$$variable" http some "$variable=$http_proxy_at" "docker://$secure/x:good"
 done
-through "options come before variables" http some "https_proxy=http://$nobody" -- \
+through "options come before variables" http some "https_proxy=http://$nobody" \
 	--https-proxy "$http_proxy_at" "docker://$secure/x:good"
 for none in 127.0.0.1 '*' 127.0.0.0/8 "a.test,127.0.0.1"; do
-	through "--no-proxy $none" http 0 -- --https-proxy "$http_proxy_at" --no-proxy "$none" "docker://$secure/x:good"
+	through "--no-proxy $none" http 0 "" --https-proxy "$http_proxy_at" --no-proxy "$none" "docker://$secure/x:good"
 done
-through "\$no_proxy" http 0 "https_proxy=$http_proxy_at" no_proxy=127.0.0.1 -- "docker://$secure/x:good"
-through "--no-proxy of others" http some -- --https-proxy "$http_proxy_at" --no-proxy a.test,.b.test,10.0.0.0/8 \
+through "\$no_proxy" http 0 "https_proxy=$http_proxy_at no_proxy=127.0.0.1" "docker://$secure/x:good"
+through "--no-proxy of others" http some "" --https-proxy "$http_proxy_at" --no-proxy a.test,.b.test,10.0.0.0/8 \
 	"docker://$secure/x:good"
 away=localhost:${secure#*:}
-through "credentials for a proxy" http some "https_proxy=http://user:word@${http_proxy_at#http://}" -- \
+through "credentials for a proxy" http some "https_proxy=http://user:word@${http_proxy_at#http://}" \
 	"docker://$away/x:good"
 check "credentials for a proxy: nothing shows them" sh -c "! grep -q 'user:word' '$work/err'"
 refused "a proxy that wants credentials" 23 --policy "$accept_policy" --ca-file "$tls/ca.crt" \
