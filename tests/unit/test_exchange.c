@@ -181,7 +181,7 @@ test_readers(void)
 static void
 test_answers(void)
 {
-	run("HTTP/1.1 500 No\r\nConnection: close\r\n\r\n", BODY, BODY, start_reading);
+	run("HTTP/1.1 500 No\r\nRetry-After: 0\r\nConnection: close\r\n\r\n", BODY, BODY, start_reading);
 	is_int(failed.code, ERR_REGISTRY, "an error with a long text");
 	run("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 0, BODY, start_reading);
 	ok(failed.code == ERR_NONE && heads == 1 && got == 0, "an empty body has a head, too");

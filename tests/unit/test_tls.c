@@ -22,7 +22,7 @@
 #include "lib/version.h"
 #include "tests/lib/tap.h"
 
-#define DAY	86400
+#define DAY	INT64_C(86400)
 #define YEAR	(365 * DAY)
 
 static struct err e;
@@ -172,7 +172,7 @@ test_times(void)
 	ask(built - YEAR, built - DAY, built - 2 * DAY);
 	is_int(verdict.code, ERR_TLS, "what had expired then does not become good by a clock set back");
 	ok(strstr(verdict.msg, "has expired: it ended ") != NULL, "so it says: %s", verdict.msg);
-	ask(built - DAY, built + YEAR, built + 10LL * YEAR);
+	ask(built - DAY, built + YEAR, built + 10 * YEAR);
 	is_int(verdict.code, ERR_TLS, "a clock ten years ahead");
 	ok(strstr(verdict.msg, "has expired: it ended ") != NULL && strstr(verdict.msg, ", and now is 20") != NULL,
 	    "both times: %s", verdict.msg);
