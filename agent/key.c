@@ -290,7 +290,7 @@ static int
 from_pull(struct keeper *k, struct err *e)
 {
 	static const struct msg_rule rules[] = {
-		{ .type = M_UNWRAP, .max_len = LIMIT_ANNOTATION + 4 + 4 * SCHEME_COUNT },
+		{ .type = M_UNWRAP, .max_len = LIMIT_ANNOTATION + 4 + (size_t)4 * SCHEME_COUNT },
 		{ 0 },
 	};
 	automsg m;

@@ -239,8 +239,8 @@ ocicrypt_wrapped_keys(const struct layer *layer, const char *provider, struct oc
 		rc = refuse_schemes(annotations, e);
 	if (rc < 0)
 		return rc;
-	*out = w;
-	w = (struct ocicrypt_wrapped){ 0 };
+	for (int i = 0; i < SCHEME_COUNT; i++)
+		buf_move(&out->value[i], &w.value[i]);
 	return 0;
 }
 

@@ -89,7 +89,7 @@ cek_unwrap(struct span kek, struct span wrapped, struct buf *key, struct err *e)
 	cleanup(cipher_fini) struct cipher c = { 0 };
 	int rc, n = 0;
 
-	if (wrapped.len < 3 * WRAP_BLOCK || wrapped.len % WRAP_BLOCK != 0 || wrapped.len > INT_MAX)
+	if (wrapped.len < (size_t)3 * WRAP_BLOCK || wrapped.len % WRAP_BLOCK != 0 || wrapped.len > INT_MAX)
 		return failed(e);
 	rc = cipher_new(kek.len, "WRAP", &c, e);
 	if (rc == 0)

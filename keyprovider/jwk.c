@@ -38,7 +38,7 @@ static const struct {
 static int
 read_number(struct json_val key, const char *name, struct buf *out, struct err *e)
 {
-	autobuf text = BUF_SECRET(2 * NUMBER_MAX);
+	autobuf text = BUF_SECRET((size_t)2 * NUMBER_MAX);
 	int rc = json_str(json_get(key, name), name, &text, e);
 
 	if (rc == 0)
@@ -105,7 +105,7 @@ parse_rsa(struct json_val key, struct pkey *out, struct err *e)
 static int
 parse_ec(struct json_val key, struct pkey *out, struct err *e)
 {
-	autobuf point = BUF(1 + 2 * NUMBER_MAX), d = BUF_SECRET(NUMBER_MAX);
+	autobuf point = BUF(1 + (size_t)2 * NUMBER_MAX), d = BUF_SECRET(NUMBER_MAX);
 	char group[16] = "";
 	OSSL_PARAM params[4];
 	size_t size, c = 0;

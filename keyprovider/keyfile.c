@@ -160,7 +160,7 @@ add_pem(struct span text, struct span password, struct keyfile *out, struct err 
 
 	while (rc == 0 && take_line(&text, &line)) {
 		autobuf der = BUF_SECRET(LIMIT_KEY_FILE);
-		enum kind kind;
+		enum kind kind = KIND_SKIPPED;
 
 		if (!is_boundary(line, "-----BEGIN ", &label))
 			continue;
@@ -191,8 +191,9 @@ keyfile_parse(struct span text, struct span password, struct keyfile *out, struc
 		rc = add_pem(text, password, &f, e);
 	if (rc < 0)
 		return rc;
-	*out = f;
-	f = (struct keyfile){ .cert_id = BUF(0) };
+	out->key = f.key;
+	f.key.evp = NULL;
+	buf_move(&out->cert_id, &f.cert_id);
 	return 0;
 }
 
