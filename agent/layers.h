@@ -28,7 +28,7 @@ struct layers_request {
  */
 int layers_pull(const struct layers_request *, size_t *failed, struct err *) must_check;
 
-/* The name of a layer in the store: everything that makes its content (docs/architecture.md). 64 hex digits. */
+/* The name of a layer in the store: everything that makes its content (docs/pull.md). 64 hex digits. */
 int layers_store_name(const struct layers_request *, const struct layer_plan *, char out[65], struct err *) must_check;
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * progress.h: how a long pull looks. For people, on standard error: a line that is drawn anew on a terminal,
  * elsewhere a line for each layer and every few seconds. For programs, on standard output: one JSON
- * object a line (docs/cli.md).
+ * object a line (docs/pull.md).
  */
 #ifndef AGENT_PROGRESS_H
 #define AGENT_PROGRESS_H
