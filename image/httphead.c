@@ -172,14 +172,17 @@ set_content_length(struct http_head *h, struct span value, struct err *e)
 	return 0;
 }
 
-/* Two answers in one are no answer. */
+/* Two that differ are no answer; the one without a range differs from all that have one. */
 static int
-set_range(struct http_head *h, uint64_t first, uint64_t last, uint64_t total, struct err *e)
+set_range(struct http_head *h, bool has_range, uint64_t first, uint64_t last, uint64_t total,
+    struct err *e)
 {
-	if (h->has_range && (first != h->range_first || last != h->range_last ||
-	    total != h->range_total))
+	bool before = h->has_range || h->range_total > 0;
+
+	if (before && (has_range != h->has_range || first != h->range_first ||
+	    last != h->range_last || total != h->range_total))
 		return err_set(e, ERR_REGISTRY, "the answer has two Content-Range headers");
-	h->has_range = true;
+	h->has_range = has_range;
 	h->range_first = first;
 	h->range_last = last;
 	h->range_total = total;
@@ -197,16 +200,14 @@ set_content_range(struct http_head *h, struct span value, struct err *e)
 	    !span_split(&value, '/', &range) ||
 	    !(span_eq_str(value, "*") || span_decimal(value, INT64_MAX, &total)))
 		return err_set(e, ERR_REGISTRY, "the answer has a malformed Content-Range");
-	if (span_eq_str(range, "*")) {
-		h->range_total = total;
-		return 0;
-	}
+	if (span_eq_str(range, "*"))
+		return set_range(h, false, 0, 0, total, e);
 	if (!span_split(&range, '-', &first) || !span_split(&range, '-', &last) ||
 	    range.len > 0 || !span_decimal(first, INT64_MAX, &from) ||
 	    !span_decimal(last, INT64_MAX, &to) || from > to ||
 	    (total > 0 ? to >= total : !span_eq_str(value, "*")))
 		return err_set(e, ERR_REGISTRY, "the answer has a malformed Content-Range");
-	return set_range(h, from, to, total, e);
+	return set_range(h, true, from, to, total, e);
 }
 
 /* Days from 1970-01-01 to a date of the Gregorian calendar; the year begins in March here. */

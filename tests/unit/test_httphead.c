@@ -252,6 +252,12 @@ test_range(void)
 	}
 	fails(feed(&h, "HTTP/1.1 206\nContent-Range: bytes 0-4/5\nContent-Range: bytes 0-4/6\n"), ERR_REGISTRY,
 	    "two totals");
+	fails(feed(&h, "HTTP/1.1 206\nContent-Range: bytes 0-4/5\nContent-Range: bytes */5\n"), ERR_REGISTRY,
+	    "a range and none");
+	fails(feed(&h, "HTTP/1.1 206\nContent-Range: bytes */3\nContent-Range: bytes 0-4/5\n"), ERR_REGISTRY,
+	    "none and a range");
+	fails(feed(&h, "HTTP/1.1 416\nContent-Range: bytes */3\nContent-Range: bytes */5\n"), ERR_REGISTRY,
+	    "two totals without a range");
 	works(feed(&h, "HTTP/1.1 206\nContent-Range: bytes 0-4/*\n"), "a total not known");
 	ok(h.has_range && h.range_last == 4 && h.range_total == 0, "is not");
 }
