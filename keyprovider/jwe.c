@@ -197,8 +197,6 @@ check_own_header(const struct jwe *j, struct json_val own, struct err *e)
 		if (json_ok(json_get(own, header_names[i])) &&
 		    json_ok(json_get(json_root(j->header), header_names[i])))
 			return err_set(e, ERR_PARSE, "%s stands in two headers", header_names[i]);
-	if (json_ok(json_get(own, "enc")))
-		return err_set(e, ERR_PARSE, "enc is not in the protected header");
 	return 0;
 }
 
@@ -317,8 +315,6 @@ parse_json(struct span text, struct jwe *j, struct err *e)
 	if (rc < 0)
 		return rc;
 	root = json_root(doc);
-	if (!json_is(root, JSON_OBJECT))
-		return err_set(e, ERR_PARSE, "not an object");
 	if (json_only(root, "message", names, e) < 0)
 		return err_set(e, ERR_UNSUPPORTED, "%s", e->msg);
 	if ((rc = json_str(json_get(root, "protected"), "protected", &j->aad, e)) < 0 ||

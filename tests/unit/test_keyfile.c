@@ -94,6 +94,8 @@ test_refused(void)
 		{ "-----BEGIN PRIVATE KEY-----\nAAAA\n-----BEGIN PRIVATE KEY-----\n", ERR_PARSE, "" },
 		{ P("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "AAAA"), ERR_PARSE, "too long" },
 		{ "\x30\x03\x02\x01\x01", ERR_PARSE, "not a private key" },
+		{ P("PRIVATE KEY", "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC"), ERR_UNSUPPORTED,
+		    "neither RSA nor EC" },		/* Ed25519, RFC 8410 */
 		{ "{", ERR_PARSE, "JWK" }, { "{}", ERR_PARSE, "no key" }, { "{\"kty\":7}", ERR_PARSE, "no key" },
 		{ "{\"kty\":\"oct\",\"k\":\"AAAA\"}", ERR_UNSUPPORTED, "neither RSA nor EC" },
 		{ "{\"kty\":\"RSA\",\"oth\":[]}", ERR_UNSUPPORTED, "two primes" },

@@ -1,2 +1,2 @@
-# keyprovider/pkcs7.c: an object identifier is compared as if it were as long as the one that is wanted
-/^take_oid(/,/^}/s/span_eq(oid, want)/memcmp(oid.p, want.p, want.len) == 0/
+# keyprovider/pkcs7.c: only the last number of a cipher's identifier is looked at, even if it has none
+/^read_cipher(/,/^}/s/oid.len == sizeof(oid_aes) + 1 && memcmp(oid.p, oid_aes, sizeof(oid_aes)) == 0 &&/true \&\&/
