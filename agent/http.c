@@ -343,6 +343,17 @@ ended_early(struct transfer *t, struct err *e)
 	    t->plain && t->head.status == 0 ? "; perhaps https is spoken there" : "");
 }
 
+/* No HTTP: a connection that was used before may hold what an answer said too much; a new one would not. */
+static int
+no_http(struct transfer *t, const char *why, struct err *e)
+{
+	const char *place = buf_str(&t->url);
+	long made = 0;
+
+	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &made);
+	return err_set(e, made == 0 ? ERR_NET : ERR_REGISTRY, "%.*s: %s", place_len(place), place, why);
+}
+
 /* What libcurl reports, in our words. NET and TIMEOUT may pass, others will not. */
 static int
 explain(struct transfer *t, CURLcode code, struct err *e)
@@ -367,6 +378,9 @@ explain(struct transfer *t, CURLcode code, struct err *e)
 	case CURLE_HTTP2:
 	case CURLE_HTTP2_STREAM:
 		return ended_early(t, e);
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_WEIRD_SERVER_REPLY:
+		return no_http(t, why, e);
 	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
