@@ -61,10 +61,11 @@ search(const struct needle *n)
 
 	assert(maps != NULL);
 	while (fgets(line, sizeof(line), maps) != NULL) {
-		uintptr_t from, to;
-		char mode[5];
+		char *end;
+		uintptr_t from = strtoul(line, &end, 16);
+		uintptr_t to = strtoul(end + 1, &end, 16);
 
-		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s", &from, &to, mode) == 3 && strncmp(mode, "rw", 2) == 0)
+		if (strncmp(end, " rw", 3) == 0)
 			found += count(n, (const uint8_t *)from, to - from);
 	}
 	fclose(maps);
