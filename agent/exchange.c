@@ -217,8 +217,6 @@ pass_body(struct exchange *x, struct span bytes)
 
 	if (take_head(x, e) < 0)
 		return TRANSFER_FAILED;
-	if (x->out.waiting)
-		return TRANSFER_PAUSE;
 	if (span_take(&bytes, (size_t)MIN(x->skip, n), &known))
 		x->skip -= known.len;
 	if (bytes.len > x->req.max - x->out.taken) {
@@ -228,7 +226,7 @@ pass_body(struct exchange *x, struct span bytes)
 	if ((is_kept(x) ? outlet_keep(&x->out, bytes, e) : outlet_write(&x->out, bytes, e)) < 0)
 		return TRANSFER_FAILED;
 	report(x);
-	return (ssize_t)n;
+	return x->out.waiting ? TRANSFER_PAUSE : (ssize_t)n;
 }
 
 /* An error's text or a token. What goes past the limit of an error's text ends the transfer. */

@@ -166,6 +166,21 @@ on_header(char *data, size_t one, size_t n, void *arg)
 	return n;
 }
 
+/*
+ * Not by CURL_WRITEFUNC_PAUSE: libcurl would copy the rest of its buffer, into new memory each time. Both
+ * directions, since it reads once more when only one is paused.
+ */
+static bool
+pause_transfer(struct transfer *t)
+{
+	if (!t->paused && curl_easy_pause(t->easy, CURLPAUSE_ALL) != CURLE_OK) {
+		err_set(&t->err, ERR_BUG, "http: cannot pause");
+		return false;
+	}
+	t->paused = true;
+	return true;
+}
+
 static size_t
 on_body(char *data, size_t one, size_t n, void *arg)
 {
@@ -175,9 +190,8 @@ on_body(char *data, size_t one, size_t n, void *arg)
 	(void)one;
 	t->in_body = true;
 	taken = t->body(t->arg, (uint8_t *)data, n);
-	t->paused = taken == TRANSFER_PAUSE;
-	if (t->paused)
-		return CURL_WRITEFUNC_PAUSE;
+	if (taken == TRANSFER_PAUSE)
+		return pause_transfer(t) ? n : 0;
 	t->enough = taken == TRANSFER_ENOUGH;
 	return taken < 0 ? 0 : n;
 }

@@ -37,7 +37,7 @@ struct transfer_request {
 enum {
 	TRANSFER_FAILED = -1,	/* t->err says why */
 	TRANSFER_ENOUGH = -2,	/* the rest is not waited for; counts as a whole answer */
-	TRANSFER_PAUSE = -3,	/* nothing was taken; the same bytes come again after transfer_resume */
+	TRANSFER_PAUSE = -3,	/* all was taken; but for what libcurl holds already, no more until transfer_resume */
 };
 
 struct transfer {

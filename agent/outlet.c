@@ -78,9 +78,12 @@ wait_for_room(struct outlet *o, struct err *e)
 int
 outlet_write(struct outlet *o, struct span bytes, struct err *e)
 {
-	ssize_t n = push(o, bytes.p, bytes.len, e);
+	ssize_t n;
 	int rc;
 
+	if (o->waiting)
+		return outlet_keep(o, bytes, e);
+	n = push(o, bytes.p, bytes.len, e);
 	if (n < 0)
 		return (int)n;
 	o->taken += bytes.len;

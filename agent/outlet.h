@@ -16,7 +16,7 @@ struct outlet {
 	int		 fd;
 	struct buf	 left;
 	uint64_t	 taken;		/* all bytes that were given; they will be read in this order */
-	bool		 waiting;	/* for room; nothing more should be given */
+	bool		 waiting;	/* for room; little more should be given, and is kept */
 	/* There is room again, all is written; or failed, and no more will be. */
 	void		(*room)(void *arg, const struct err *failed);
 	void		*arg;
@@ -26,7 +26,7 @@ struct outlet {
 int outlet_open(struct outlet *, struct loop *, int fd, struct err *) must_check;
 void outlet_close(struct outlet *);
 
-/* Writes what there is room for, keeps the rest. -ERR_CANCELLED: nobody reads on. */
+/* Writes what there is room for, keeps the rest; all of it while waiting. -ERR_CANCELLED: nobody reads on. */
 int outlet_write(struct outlet *, struct span, struct err *) must_check;
 /* Keeps all of it for outlet_flush; outlet_forget drops what was kept. */
 int outlet_keep(struct outlet *, struct span, struct err *) must_check;
