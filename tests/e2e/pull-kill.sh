@@ -1,8 +1,8 @@
 #!/bin/sh
 # Sudden death: of all processes at many points of a pull, of each single role, of the registry.
-# Never an image under its name that is not whole, never anything left for good.
-# CHECK_EFFORT: 25 points for each unit.
-# time-limit: 300
+# Never an image under its name, or a layer in the store, that is not whole; never anything left for good.
+# On a flat root and, as root, with layers mounted. CHECK_EFFORT: 24 points for each unit.
+# time-limit: 600
 set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname -- "$0")/lib.sh"
@@ -19,120 +19,192 @@ mkimage push "$img:enc" "http://$registry/test/image:enc" >/dev/null
 ref=docker://$registry/test/image:enc
 key=--aa-kbc-params=$params
 
-whole() {	# is the bundle complete?
-	[ -f "$bundle/config.json" ] && [ "$(find "$bundle/rootfs" -type f | wc -l)" -eq 800 ]
+store=$work/store
+modes=flat
+! is_root || modes="flat overlay"
+points=$((24 * ${CHECK_EFFORT:-1} / $(echo "$modes" | wc -w)))
+
+discard() {	# a bundle
+	umount "$1/rootfs" 2>/dev/null || :
+	rm -rf "$1"
 }
 
-start=$(now)
+clear_all() {
+	discard "$bundle"
+	discard "$target/second"
+	fresh_target
+	rm -rf "$store"
+}
+
+start() {	# IMAGE
+	start_pull --store="$store" "$key" "$1"
+}
+
+whole() {	# BUNDLE: is it complete?
+	[ -f "$1/config.json" ] && [ "$(find "$1/rootfs" -type f | wc -l)" -eq 800 ]
+}
+
+whole_layers() {	# is what the store has complete?
+	for layer in "$store"/layers/*; do
+		[ ! -d "$layer" ] || [ "$(find "$layer" -type f | wc -l)" -eq 400 ] || return 1
+	done
+}
+
+# Beneath our folder, but for the root of the bundle.
+no_mounts() {
+	! cut -d ' ' -f 5 /proc/self/mountinfo | grep -F "$work" | grep -vx "$bundle/rootfs"
+}
+
+no_remains() {	# where pulls made something
+	no_mounts && [ ! -e "$target/.cacao-staging" ] && [ ! -e "$store/.cacao-staging" ] && whole_layers
+}
+
+# A pull that failed by itself takes along what it made; whole layers may stay.
+check_gone() {	# NAME
+	check "$1: no process is left" procs none "$aa_pid" 5
+	check "$1: no file is left" is_empty "$target"
+	diag "$(find "$target" -mindepth 1 | head -n 3 | tr '\n' ' ')"
+	check "$1: no mount, and nothing but whole layers in the store" no_remains
+}
+
+check_failed() {	# NAME
+	case $rc in
+	0 | late) not_ok "$1" ;;
+	*) ok "$1" ;;
+	esac
+}
+
+check_next() {	# NAME: the next pull is right, and tidies up
+	discard "$bundle"
+	start "$ref"
+	finish_pull 60
+	check "$1: the next pull works" [ "$rc" = 0 ]
+	check "$1: its tree is right" same_bundles "$reference" "$bundle"
+	check "$1: it left nothing of the killed ones" no_remains
+	check "$1: nothing is beside the bundle" [ "$(find "$target" -mindepth 1 -maxdepth 1 | wc -l)" -eq 1 ]
+}
+
+reference=$work/reference
+clear_all
+start_time=$(now)
 pulled "an undisturbed pull" "$key" "$ref"
-full=$(($(now) - start))
-check "it is whole" whole
+full=$(($(now) - start_time))
+check "it is whole" whole "$bundle"
+mv "$bundle" "$reference"
 diag "takes $full ms"
 
 # --- kill -9 of everything ------------------------------------------------------
 
-points=$((25 * ${CHECK_EFFORT:-1}))
-fresh_target
-half=0
-survivors=0
-early=0
-n=0
-while [ "$n" -lt "$points" ]; do
-	n=$((n + 1))
-	rm -rf "$bundle"
-	start_pull "$key" "$ref"
-	sleep "$(awk -v n="$n" -v points="$points" -v ms="$full" 'BEGIN {
-		srand(n); printf "%.3f", ms * (n - rand()) / points / 1000 }')"
+kill_at() {	# SECONDS after the start
+	discard "$bundle"
+	rm -rf "$store/layers"	# or the next pull would have little to do
+	start "$ref"
+	sleep "$1"
 	kill -KILL -- "-$aa_pid" 2>/dev/null || :
 	wait "$aa_pid" 2>/dev/null || :
 	procs none "$aa_pid" 5 >"$work/survivors" || survivors=$((survivors + 1))
-	[ ! -e "$bundle" ] || whole || half=$((half + 1))
-	[ -e "$bundle" ] || early=$((early + 1))
-done
-check "killed at $points points: never half an image under its name" [ "$half" -eq 0 ]
-check "killed at $points points: no process survives" [ "$survivors" -eq 0 ]
-diag "$early of $points died before the image was there"
-rm -rf "$bundle"
-start_pull "$key" "$ref"
-finish_pull 60
-check "a pull after them works" [ "$rc" = 0 ]
-check "and is whole" whole
-check "and left nothing of theirs" [ "$(find "$target" -mindepth 1 -maxdepth 1 | wc -l)" -eq 1 ]
-diag "$(cd "$target" && find . -mindepth 1 -maxdepth 2 | tr '\n' ' ')"
+	whole_layers || partial=$((partial + 1))
+	if [ ! -e "$bundle" ]; then
+		early=$((early + 1))
+	elif ! whole "$bundle"; then
+		half=$((half + 1))
+	fi
+}
 
-# --- kill -9 of one --------------------------------------------------------------
+kill_everywhere() {
+	half=0 survivors=0 early=0 partial=0 n=0
+	clear_all
+	while [ "$n" -lt "$points" ]; do
+		n=$((n + 1))
+		kill_at "$(awk -v n="$n" -v points="$points" -v ms="$full" 'BEGIN {
+			srand(n); printf "%.3f", ms * (n - rand()) / points / 1000 }')"
+	done
+	check "$mode: killed at $points points: never half an image under its name" [ "$half" -eq 0 ]
+	check "$mode: killed at $points points: never half a layer in the store" [ "$partial" -eq 0 ]
+	check "$mode: killed at $points points: no process survives" [ "$survivors" -eq 0 ]
+	diag "$early of $points died before the image was there"
+	check_next "$mode: after $points kills"
+}
+
+# --- kill -9 of one, and signals ---------------------------------------------------
 
 slow_line "$registry_port" 8000000
 slow_ref=docker://$slow/test/image:enc
 
 start_slow() {	# ROLE: a slow pull until this role is there: $role_pid
-	fresh_target
-	start_pull "$key" "$slow_ref"
+	clear_all
+	start "$slow_ref"
 	procs wait "$aa_pid" "$1" unpack >"$work/procs" || :
 	sleep 0.3
 	role_pid=$(sed -n "s/ $1\$//p" "$work/procs" | head -n 1)
 }
 
-for role in net key pull crypt unpack; do
-	start_slow $role
+kill_role() {	# ROLE
+	start_slow "$1"
 	if [ -z "$role_pid" ]; then
-		not_ok "kill -9 of $role"
+		not_ok "$mode: kill -9 of $1"
 		diag "no such process; there are: $(tr '\n' ' ' <"$work/procs")"
 		finish_pull 20
-		continue
+		return 0
 	fi
 	kill -KILL "$role_pid" 2>/dev/null || :
-	start=$(now)
+	start_time=$(now)
 	finish_pull 15
-	took=$(($(now) - start))
-	case $rc in
-	0 | late) not_ok "kill -9 of $role: the pull fails, soon" ;;
-	*) ok "kill -9 of $role: the pull fails, soon" ;;
-	esac
+	took=$(($(now) - start_time))
+	check_failed "$mode: kill -9 of $1: the pull fails, soon"
 	diag "exit $rc after $took ms: $(grep '^aa-cli: pull' "$work/err" | head -n 1)"
-	check "kill -9 of $role: no process is left" procs none "$aa_pid" 5
-	check "kill -9 of $role: no file is left" is_empty "$target"
-	diag "$(find "$target" -mindepth 1 | head -n 3 | tr '\n' ' ')"
-done
+	check_gone "$mode: kill -9 of $1"
+}
 
-start_slow net
-kill -KILL "$aa_pid"
-wait "$aa_pid" 2>/dev/null || :
-check "kill -9 of the monitor: all roles go" procs none "$aa_pid" 5
-check "kill -9 of the monitor: no image under its name" [ ! -e "$bundle" ]
-start_pull "$key" "$ref"
-finish_pull 60
-check "the next pull works" [ "$rc" = 0 ]
-check "and tidies up" [ "$(find "$target" -mindepth 1 -maxdepth 1 | wc -l)" -eq 1 ]
-
-for signal in TERM INT; do
+kill_monitor() {
 	start_slow net
-	kill -$signal "$aa_pid"
-	finish_pull 10
-	case $rc in
-	0 | late) not_ok "SIG$signal ends a pull" ;;
-	*) ok "SIG$signal ends a pull" ;;
-	esac
-	diag "exit $rc"
-	check "SIG$signal: no process is left" procs none "$aa_pid" 5
-	check "SIG$signal: no file is left" is_empty "$target"
-done
+	kill -KILL "$aa_pid"
+	wait "$aa_pid" 2>/dev/null || :
+	check "$mode: kill -9 of the monitor: all roles go" procs none "$aa_pid" 5
+	check "$mode: kill -9 of the monitor: no image under its name" [ ! -e "$bundle" ]
+	check_next "$mode: kill -9 of the monitor"
+}
 
-# a pull that finds another one at work in the same folder leaves its files alone
-start_slow net
-run "$aa" pull "$snapshot" --policy "$accept_policy" --tls-verify=false "$key" "$ref" "$target/second"
-check "a second pull beside a running one works" [ "$rc" -eq 0 ]
-check "the first one still runs" kill -0 "$aa_pid"
-finish_pull 60
-check "the first one works too" [ "$rc" = 0 ]
-check "it is whole too" whole
-check "nothing beside the two" [ "$(find "$target" -mindepth 1 -maxdepth 1 | wc -l)" -eq 2 ]
+end_by_signal() {	# TERM or INT
+	start_slow net
+	kill "-$1" "$aa_pid"
+	finish_pull 10
+	check_failed "$mode: SIG$1 ends a pull"
+	diag "exit $rc"
+	check_gone "$mode: SIG$1"
+}
+
+# A pull that finds another one at work in the same folder, and in the same store, leaves its files alone.
+two_at_once() {
+	start_slow net
+	run "$aa" pull "$snapshot" --store="$store" --policy "$accept_policy" --tls-verify=false "$key" "$ref" \
+		"$target/second"
+	check "$mode: a second pull beside a running one works" [ "$rc" -eq 0 ]
+	finish_pull 60
+	check "$mode: the first one works too" [ "$rc" = 0 ]
+	check "$mode: both are whole" same_bundles "$bundle" "$target/second"
+	check "$mode: nothing beside the two" [ "$(find "$target" -mindepth 1 -maxdepth 1 | wc -l)" -eq 2 ]
+	discard "$target/second"
+	check "$mode: nothing is left of both" no_remains
+}
+
+for mode in $modes; do
+	snapshot=--snapshot=$mode
+	kill_everywhere
+	for role in net key pull crypt unpack; do
+		kill_role $role
+	done
+	kill_monitor
+	end_by_signal TERM
+	end_by_signal INT
+	two_at_once
+done
 
 start_slow net
 kill "$slow_pid"
 finish_pull 60
 check "the registry goes away: the pull fails" [ "$rc" = 20 -o "$rc" = 22 -o "$rc" = 14 ]
 diag "exit $rc: $(grep '^aa-cli: pull' "$work/err" | head -n 1)"
-check "the registry goes away: nothing is left" is_empty "$target"
-
+check_gone "the registry goes away"
+clear_all
 plan
