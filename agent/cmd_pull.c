@@ -192,7 +192,7 @@ take_result(struct job *j, const struct msg *m, struct err *e)
 	int rc = role_verdict(&r, e);
 
 	if (rc < 0)
-		return rc;
+		return storage_explain(snapshot_dir(&j->snapshot), e);
 	msg_get_str(&r, j->digest, sizeof(j->digest));
 	return msg_get_end(&r) ? 0 : err_set(e, ERR_PROTO, "result that cannot be read");
 }

@@ -216,6 +216,12 @@ look_up(struct snapshot *s)
 		s->layers[i].there = false;
 }
 
+int
+snapshot_dir(const struct snapshot *s)
+{
+	return s->overlay ? s->store.dir : s->opt.staging->dir;
+}
+
 /* What is unpacked is hardly less than what is fetched: a layer that cannot fit is not begun. */
 static int
 check_room(const struct snapshot *s, struct err *e)
@@ -225,7 +231,7 @@ check_room(const struct snapshot *s, struct err *e)
 	for (size_t i = 0; i < s->n; i++)
 		if (!s->layers[i].there && __builtin_add_overflow(need, s->layers[i].size, &need))
 			return err_set(e, ERR_LIMIT, "the layers' sizes make no sense");
-	return storage_room(s->overlay ? s->store.dir : s->opt.staging->dir, "the layers", need, e);
+	return storage_room(snapshot_dir(s), "the layers", need, e);
 }
 
 static int

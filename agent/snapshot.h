@@ -48,6 +48,9 @@ void snapshot_commit(struct snapshot *);
 /* Serves one of them. Its errors end the pull. */
 int snapshot_serve(struct snapshot *, const struct msg *, struct err *) must_check;
 
+/* The directory in which layers are unpacked. */
+int snapshot_dir(const struct snapshot *);
+
 /* After M_PLAN: the layers' sizes. */
 void snapshot_expect(const struct snapshot *, struct progress *);
 

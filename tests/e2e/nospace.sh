@@ -80,13 +80,14 @@ done
 # ends as it must, be it in the staging area, a layer or config.json.
 mkimage build "$img:few" files=4,size=20000,text files=2,size=9000,text,top=more >/dev/null
 stages() {	# NAME OPTION UNIT MOST
-	stages_failed=0 stages_bad=0 stages_n=1
+	stages_failed=0 stages_bad=0 stages_named=0 stages_n=1
 	while [ "$stages_n" -le "$4" ]; do
 		# shellcheck disable=SC2086 # an option or nothing
 		inside "$2=$((stages_n * $3))" "$aa" pull $flat $devices --policy "$accept_policy" \
 			"oci:$img:few" "$small/bundle"
 		[ "$rc" -ne 0 ] || break
 		stages_failed=$((stages_failed + 1))
+		! grep -q "file system $small (tmpfs, " "$work/err" || stages_named=$((stages_named + 1))
 		if [ "$rc" -ne 15 ] || [ -s "$small.left" ] || ! grep -q '(NOSPACE)$' "$work/err"; then
 			stages_bad=$((stages_bad + 1))
 			diag "$stages_n: exit $rc, left: $(head -n 3 "$small.left" | tr '\n' ' ')"
@@ -97,7 +98,8 @@ stages() {	# NAME OPTION UNIT MOST
 	check "$1: it works at last" [ "$rc" -eq 0 ]
 	check "$1: it failed at many places before" [ "$stages_failed" -ge 8 ]
 	check "$1: each time as it must" [ "$stages_bad" -eq 0 ]
-	diag "$stages_failed places"
+	check "$1: a full layer's error names the file system" [ "$stages_named" -ge 3 ]
+	diag "$stages_failed places, $stages_named of them in a layer"
 }
 stages "entries" nr_inodes 1 60
 stages "pages" size 4096 60
