@@ -7,6 +7,7 @@
   ocicrypt.py kat DIR                              known answers, kat.json and its files
   ocicrypt.py to-jwe SRC[:TAG] DST[:TAG] KEYS KID PUBLIC.pem      layer keys wrapped as skopeo reads them
   ocicrypt.py from-jwe SRC[:TAG] DST[:TAG] KEYS KID PRIVATE.pem   and back
+  ocicrypt.py other-key SRC[:TAG] DST[:TAG] KEYS KID              the same layers with keys that are not theirs
 
 KEYS is an aa-offline_fs_kbc-keys.json; KID is written repo/type/tag.
 """
@@ -242,6 +243,18 @@ def from_jwe(args):
     rewrap(args, change)
 
 
+def other_key(args):
+    """What someone can make who has a key of the broker's, but none of the layers' keys."""
+    kek = load_key(args.keys, args.kid)
+
+    def change(notes):
+        private_options = {"symkey": b64(os.urandom(32)), "digest": "",
+                           "cipheroptions": {"nonce": b64(os.urandom(16))}}
+        notes[KEYS] = b64(dump(wrap(kek, args.kid, dump(private_options))))
+
+    rewrap(args, change)
+
+
 def main():
     parser = argparse.ArgumentParser(description="layer encryption, a second time")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -267,6 +280,10 @@ def main():
         for argument in ("source", "target", "keys", "kid", "pem"):
             c.add_argument(argument)
         c.set_defaults(run=run)
+    c = commands.add_parser("other-key")
+    for argument in ("source", "target", "keys", "kid"):
+        c.add_argument(argument)
+    c.set_defaults(run=other_key)
     args = parser.parse_args()
     try:
         args.run(args)

@@ -112,6 +112,43 @@ check "two pulls of one image at once" [ "$rc1$rc2" = 00 ]
 check "make each layer once" [ "$(($(fetched) - before))" -eq 5 ]
 check "and give the same tree" same_trees "$target/b1/rootfs" "$target/b2/rootfs"
 
+# Encrypted: what is kept is for who has the layers' keys.
+ocicrypt keys "$work/keys" default/key/one default/key/two
+ocicrypt keys "$work/strange" default/key/one
+keys=$work/keys/aa-offline_fs_kbc-keys.json
+ocicrypt encrypt "$img:base" "$img:enc" "$keys" default/key/one >/dev/null
+ocicrypt other-key "$img:enc" "$img:forged" "$keys" default/key/two >/dev/null
+for tag in enc forged; do
+	mkimage push "$img:$tag" "http://$registry/test/image:$tag" >/dev/null
+done
+rm -rf "$store"
+fresh_target
+params=--aa-kbc-params=offline_fs_kbc::$work/keys
+over "$params" "$ref:enc"
+check "an encrypted image, kept in the store" [ "$rc" -eq 0 -a "$(layers)" -eq 3 ]
+again() {	# NAME EXIT FETCHED options
+	again_name=$1 again_exit=$2 again_fetched=$3
+	shift 3
+	fresh_target
+	before=$(fetched)
+	over "$@"
+	check "$again_name: exit $again_exit" [ "$rc" -eq "$again_exit" ]
+	diag "exit $rc: $(head -n 1 "$work/err")"
+	check "$again_name: blobs fetched" [ "$(($(fetched) - before))" -eq "$again_fetched" ]
+	[ "$rc" -eq 0 ] || check "$again_name: nothing is left" is_empty "$target"
+}
+again "with its key it is used again" 0 1 "$params" "$ref:enc"
+again "without a key it is not" 10 1 "$ref:enc"
+again "with another key it is not" 13 1 --aa-kbc-params="offline_fs_kbc::$work/strange" "$ref:enc"
+fresh_target
+before=$(fetched)
+over --layers-at-once 1 "$params" "$ref:forged"
+check "its layers under a key that is not theirs: refused" [ "$rc" -ne 0 ]
+diag "exit $rc: $(head -n 1 "$work/err")"
+check "after having been fetched and checked anew" [ "$(($(fetched) - before))" -eq 2 ]
+check "nothing is left of that" is_empty "$target"
+check "the store has what it had" [ "$(layers)" -eq 3 ]
+
 # JSON
 rm -rf "$store"
 fresh_target
