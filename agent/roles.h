@@ -38,6 +38,8 @@ enum {
 	FD_CONTROL = 3,				/* the monitor; of crypt and unpack: who gave the job */
 	NET_FD_PULL = 4,
 	KEY_FD_PULL = 4,
+	KEY_FD_RPC,				/* calls of others; closed unless it serves them */
+	KEY_FD_ASK,				/* the monitor opens key files and connections; closed unless needed */
 	ARCHIVE_FD_PULL = 4, ARCHIVE_FD_FILE,
 	PULL_FD_NET = 4, PULL_FD_KEY, PULL_FD_STAGING, PULL_FD_CONFIG,
 	PULL_FD_LAYOUT,				/* the monitor opens files of a layout; closed unless the source is one */
@@ -89,6 +91,17 @@ enum {
 	M_KEY_WRAP,	/* monitor → key: u32 layer, str kid, str digest of the plain blob: makes a layer key */
 	M_KEY_LINK,	/* monitor → key: u32 layer; fd: socket of its crypt process, gets M_LAYER_KEY */
 	M_KEY_DONE,	/* key → monitor: err?, bytes packet (M_KEY_WRAP) */
+	M_KEY_SOURCE,	/* monitor → key: u8 flags (enum key_source_flag), str path of the key file or directory */
+	M_KEY_ONE,	/* monitor → key: str kid; fd: holds the one key there is */
+	M_KEY_RECIPIENT,/* monitor → key: str parameters of a key provider: every layer key is wrapped for it */
+	M_KEY_RECIPIENT_FILE,	/* monitor → key: u8 ocicrypt_scheme, str name; fd: public key or certificate of one */
+	M_KEY_OPEN,	/* key → monitor, KEY_FD_ASK: str REPOSITORY/TYPE/TAG, u8 make one if there is none; answered
+			 * by M_OPENED or M_OPEN_FAILED */
+	M_KEY_CONNECT,	/* key → monitor, KEY_FD_ASK: a connection for one call to the other key provider; answered by
+			 * M_KEY_PROVIDER or M_OPEN_FAILED */
+	M_KEY_PROVIDER,	/* monitor → key: u8 enum provider_transport, str authority; fd: connected stream */
+	M_CALL,		/* rpc → key: u8 enum provider_op, bytes request */
+	M_CALL_DONE,	/* key → rpc: err?, bytes answer */
 	M_PULL_SETUP,	/* monitor → pull: see puller.c */
 	M_PLAN,		/* pull → monitor: u32 layers, u8 flat after all, and of each: bytes store name, u64 size, u8 encrypted */
 	M_PLAN_DONE,	/* monitor → pull: u8 overlay, u32 at once, bytes one u8 a layer: is it in the store? */
@@ -127,6 +140,17 @@ enum {
 /* Files by number in M_FILE (of key: the position in kbc_ops.files). */
 enum { NET_FILE_CA, NET_FILE_AUTH, NET_FILE_REGISTRIES };	/* the first two: may come several times */
 enum { PULL_FILE_POLICY };
+
+/* Where wrapping keys come from, if not from a broker (M_KEY_SOURCE). */
+enum key_source_flag {
+	KEY_SOURCE_DIRECTORY	= 1,	/* files to be asked for (M_KEY_OPEN) */
+	KEY_SOURCE_MAKE		= 2,	/* and made where there are none */
+	KEY_SOURCE_SAMPLE	= 4,	/* the published sample key may be used, too */
+	KEY_SOURCE_PROVIDER	= 8,	/* another key provider wraps and unwraps (M_KEY_CONNECT) */
+};
+
+/* What is spoken on the stream of M_KEY_PROVIDER; of a command's one, a request and its end, and the same back. */
+enum provider_transport { PROVIDER_GRPC, PROVIDER_TTRPC, PROVIDER_CMD, PROVIDER_TRANSPORT_COUNT };
 
 /* Where a layer is, for people and programs that watch (M_PROGRESS). */
 enum stage {

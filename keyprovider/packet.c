@@ -6,6 +6,7 @@
 #include "lib/base.h"
 #include "keyprovider/packet.h"
 
+#include "keyprovider/json_bytes.h"
 #include "lib/codec.h"
 #include "lib/crypto.h"
 
@@ -28,36 +29,6 @@ unsupported(struct err *e, const char *what, struct json_val v)
 
 	return err_set(e, ERR_UNSUPPORTED, "%s %.*s is not supported", what,
 	    (int)MIN(raw.len, (size_t)SHOWN), (const char *)raw.p);
-}
-
-/* v0 wrote bytes as an array of numbers. */
-static int
-read_numbers(struct json_val v, const char *what, struct buf *out, struct err *e)
-{
-	struct json_iter it = json_iter(v);
-	int rc;
-
-	while (json_next(&it)) {
-		uint64_t byte;
-
-		if ((rc = json_u64(it.val, what, UINT8_MAX, &byte, e)) < 0 ||
-		    (rc = buf_add_u8(out, (uint8_t)byte, e)) < 0)
-			return rc;
-	}
-	return 0;
-}
-
-static int
-read_bytes(struct json_val v, const char *what, struct buf *out, struct err *e)
-{
-	autobuf text = BUF(LIMIT_PACKET);
-	int rc;
-
-	if (json_is(v, JSON_ARRAY))
-		return read_numbers(v, what, out, e);
-	if ((rc = json_str(v, what, &text, e)) < 0)
-		return rc;
-	return base64_decode(buf_span(&text), out, e) < 0 ? err_wrap(e, "%s", what) : 0;
 }
 
 /* v2: what is absent has its default. */
@@ -157,8 +128,8 @@ packet_read(struct json_val root, struct packet *out, struct err *e)
 	if ((rc = check_version(root, e)) < 0 ||
 	    (rc = read_kid(json_get(root, "kid"), out, e)) < 0 ||
 	    (rc = read_wrap_type(root, out, e)) < 0 ||
-	    (rc = read_bytes(json_get(root, "iv"), "iv", &iv, e)) < 0 ||
-	    (rc = read_bytes(json_get(root, "wrapped_data"), "wrapped_data", &out->wrapped, e)) < 0 ||
+	    (rc = json_bytes(json_get(root, "iv"), "iv", &iv, e)) < 0 ||
+	    (rc = json_bytes(json_get(root, "wrapped_data"), "wrapped_data", &out->wrapped, e)) < 0 ||
 	    (rc = check_lengths(out, iv.len, e)) < 0)
 		return rc;
 	memcpy(out->iv, iv.data, iv.len);

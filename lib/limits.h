@@ -22,6 +22,7 @@
 #define LIMIT_RESOURCE		KIB(256)	/* secret memory, too */
 #define LIMIT_ANNOTATION	KIB(48)		/* an ocicrypt annotation, all recipients; fits a message */
 #define LIMIT_PACKET		KIB(32)		/* one annotation packet */
+#define LIMIT_PROVIDER_JSON	KIB(60)		/* a request to a key provider, or its answer; fits a message */
 
 #define LIMIT_JSON_DEPTH	32
 #define LIMIT_TOML		KIB(256)	/* a configuration that a person wrote */
