@@ -108,6 +108,15 @@ build_nghttp2() {
 	make -C obj install DESTDIR="$stage"
 }
 
+build_protobuf_c() {
+	# The library is one file; the compiler of .proto files is the machine's own protoc-c.
+	cacao-cc $small -I. -c protobuf-c/protobuf-c.c -o protobuf-c.o
+	ar rcD libprotobuf-c.a protobuf-c.o
+	put libprotobuf-c.a
+	mkdir -p "$P/include/protobuf-c"
+	cp protobuf-c/protobuf-c.h "$P/include/protobuf-c/"
+}
+
 build_curl() {
 	# Name look-ups by c-ares: asynchronous, with time limits and a TCP fallback, no thread, no signal.
 	# No content encodings: a blob of a registry must come back byte for byte.

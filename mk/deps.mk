@@ -1,7 +1,7 @@
 # The order in which the libraries are built; called by mk/deps.sh with WORK, SOURCES and EFFECTIVE.
 # One make for all, so that the job slots are shared: while OpenSSL compiles, the small ones configure.
 
-LIBRARIES := openssl libarchive curl nghttp2 c-ares libzstd zlib json-c libseccomp libisal
+LIBRARIES := openssl libarchive curl nghttp2 c-ares libzstd zlib json-c libseccomp libisal protobuf-c
 
 all: $(LIBRARIES:%=$(WORK)/done/%)
 

@@ -7,11 +7,21 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wconver
 HARDEN := -fno-common -fstack-protector-strong -fstack-clash-protection -fcf-protection
 # clang 14 wants another switch for zero; the fuzzing build does without.
 ZERO := -ftrivial-auto-var-init=zero
-COMMON := -std=gnu17 $(WARN) $(HARDEN) -I. -ffile-prefix-map=$(CURDIR)=.
+COMMON := -std=gnu17 $(WARN) $(HARDEN) -I. -Ibuild/gen/pb -ffile-prefix-map=$(CURDIR)=.
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
+# --- messages: C from the .proto files, for all flavours
+PROTOS := $(wildcard $(FLOORS:%=%/*.proto))
+PB_SRCS := $(PROTOS:%.proto=build/gen/pb/%.pb-c.c)
+PB_HDRS := $(PB_SRCS:.c=.h)
+
+build/gen/pb/%.pb-c.c build/gen/pb/%.pb-c.h: %.proto
+	@mkdir -p build/gen/pb
+	$(call say,PROTO,$<)
+	$(Q)protoc-c --c_out=build/gen/pb $<
+
 # --- dynamic flavours: Debian's libraries, asked for once and only when needed
-PKGS := libcurl libssl libcrypto json-c libarchive libseccomp libisal zlib libzstd libcares libnghttp2
+PKGS := libcurl libssl libcrypto json-c libarchive libseccomp libisal zlib libzstd libcares libnghttp2 libprotobuf-c
 pkg = $(or $(shell pkg-config $(1) $(PKGS)),$(error the -dev packages are missing: run make setup))
 DYN_CFLAGS = $(eval DYN_CFLAGS := $$(call pkg,--cflags))$(DYN_CFLAGS)
 DYN_LIBS = $(eval DYN_LIBS := $$(call pkg,--libs))$(DYN_LIBS)
@@ -38,13 +48,14 @@ DEPS := build/deps/current
 CC_static := musl-gcc
 CFLAGS_static = $(COMMON) $(ZERO) -Os -g -DNDEBUG -ffunction-sections -fdata-sections -fPIE \
 	-isystem $(DEPS)/include -idirafter $(DEPS)/kernel
-LIBS_static := -lcurl -lnghttp2 -lssl -lcrypto -lcares -ljson-c -larchive -lz -lzstd -lseccomp -lisal -lpthread
+LIBS_static := -lcurl -lnghttp2 -lssl -lcrypto -lcares -ljson-c -larchive -lz -lzstd -lseccomp -lisal -lprotobuf-c -lpthread
 # Files where speed counts more than size.
 HOT := $(shell sed 's/\#.*//' mk/hot)
 
 # $(call flavour,NAME)
 define flavour
-OBJS_$(1) := $$(patsubst %.c,build/$(1)/obj/%.o,$$(filter-out agent/main.c,$$(SRCS)))
+OBJS_$(1) := $$(patsubst %.c,build/$(1)/obj/%.o,$$(filter-out agent/main.c,$$(SRCS))) \
+	$$(PB_SRCS:build/gen/pb/%.c=build/$(1)/obj/pb/%.o)
 LIB_$(1) := build/$(1)/libcacao.a
 
 # The flags of the last build: everything is compiled again when they change.
@@ -59,7 +70,13 @@ build/$(1)/gen/versions.h: FORCE $$(if $$(filter static,$(1)),deps)
 	@mk/versions.sh $(1) >$$@.new
 	@$$(call update,$$@)
 
-build/$(1)/obj/%.o: %.c build/$(1)/gen/flags | build/$(1)/gen/versions.h
+# What protoc-c writes is not ours to warn about.
+build/$(1)/obj/pb/%.o: build/gen/pb/%.c build/gen/pb/%.h build/$(1)/gen/flags
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$@)
+	$$(Q)$$(CC_$(1)) $$(CFLAGS_$(1)) -w -c -o $$@ $$<
+
+build/$(1)/obj/%.o: %.c build/$(1)/gen/flags | build/$(1)/gen/versions.h $$(PB_HDRS)
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$@)
 	$$(Q)$$(CC_$(1)) $$(CFLAGS_$(1)) $$(if $$(filter static,$(1)),$$(if $$(filter $$<,$$(HOT)),-O2)) \

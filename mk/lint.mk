@@ -5,7 +5,7 @@ LINT_C := $(SRCS) $(wildcard tests/*/*.c)
 LINT_H := $(HDRS) $(wildcard tests/*/*.h)
 LINT_SH := $(sort $(wildcard *.sh mk/*.sh tests/*.sh tests/*/*.sh initrd/*.sh initrd/*/*.sh) .ci/run)
 LINT_TEXT := $(LINT_C) $(LINT_H)
-LINT_FLAGS = -std=gnu17 $(WARN) -Werror -I. -Ibuild/dev/gen $(DYN_CFLAGS) -DCACAO_VERSION='"lint"' \
+LINT_FLAGS = -std=gnu17 $(WARN) -Werror -I. -Ibuild/gen/pb -Ibuild/dev/gen $(DYN_CFLAGS) -DCACAO_VERSION='"lint"' \
 	-DCACAO_SOURCE_DATE=0
 
 LINT_STAMPS := $(foreach c,gcc clang tidy cppcheck,$(LINT_C:%=build/lint/%.$(c))) $(LINT_H:%=build/lint/%.alone) \
@@ -21,20 +21,20 @@ build/lint/flags: FORCE
 	@$(call update,$@)
 
 # gcc runs all of its passes, for the warnings that need them, and notes the headers for the other tools.
-build/lint/%.gcc: % build/lint/flags | build/dev/gen/versions.h
+build/lint/%.gcc: % build/lint/flags | build/dev/gen/versions.h $(PB_HDRS)
 	@mkdir -p $(@D)
 	$(call say,GCC,$<)
 	$(Q)gcc $(LINT_FLAGS) $(HARDEN) -O2 -D_FORTIFY_SOURCE=3 -MMD -MP -MF build/lint/$*.d \
 		$(foreach c,gcc clang tidy cppcheck,-MT build/lint/$*.$(c)) -c -o /dev/null $<
 	@touch $@
 
-build/lint/%.clang: % build/lint/flags | build/dev/gen/versions.h
+build/lint/%.clang: % build/lint/flags | build/dev/gen/versions.h $(PB_HDRS)
 	@mkdir -p $(@D)
 	$(call say,CLANG,$<)
 	$(Q)clang $(LINT_FLAGS) $(HARDEN) -O1 -c -o /dev/null $<
 	@touch $@
 
-build/lint/%.tidy: % build/lint/flags .clang-tidy mk/analyze.h | build/dev/gen/versions.h
+build/lint/%.tidy: % build/lint/flags .clang-tidy mk/analyze.h | build/dev/gen/versions.h $(PB_HDRS)
 	@mkdir -p $(@D)
 	$(call say,TIDY,$<)
 	$(Q)clang-tidy --quiet $< -- $(LINT_FLAGS) $(if $(filter lib/err.c,$<),,-include mk/analyze.h) >$@.log 2>&1 || { cat $@.log; exit 1; }
@@ -48,7 +48,7 @@ build/lint/%.cppcheck: % build/lint/flags mk/cppcheck.suppress mk/analyze.h
 		-D__x86_64__ -D__linux__ -I. $(if $(filter lib/err.c,$<),,--include=mk/analyze.h) $<
 	@touch $@
 
-build/lint/%.alone: % build/lint/flags | build/dev/gen/versions.h
+build/lint/%.alone: % build/lint/flags | build/dev/gen/versions.h $(PB_HDRS)
 	@mkdir -p $(@D)
 	$(call say,ALONE,$<)
 	$(Q)echo '#include "$<"' | gcc $(LINT_FLAGS) -fsyntax-only -MMD -MP -MF build/lint/$*.d -MT $@ -x c -
