@@ -10,6 +10,7 @@
  *            │  or archive: tar, of a file that holds the image
  *            ├─ key     brokers, resources, unwrapping
  *            ├─ pull    manifests, configuration, policy; never a key
+ *            │  or copy: manifests, for encrypt, decrypt and inspect; never a key
  *            └─ a pair for each layer:
  *                 crypt   blob digest, MAC, cipher; one layer key
  *                 unpack  decompress, diff_id, untar; one directory
@@ -31,7 +32,7 @@ enum role { ROLE_NET, ROLE_KEY, ROLE_PULL, ROLE_CRYPT, ROLE_UNPACK, ROLE_ARCHIVE
  * Numeric ids in root mode; no passwd entry is needed. They differ because processes
  * of one uid may signal each other. unpack stays root with a few capabilities.
  */
-enum { UID_NET = 64310, UID_KEY, UID_PULL, UID_CRYPT, UID_ARCHIVE };
+enum { UID_NET = 64310, UID_KEY, UID_PULL, UID_CRYPT, UID_ARCHIVE, UID_RPC, UID_COPY };
 
 /* Descriptors of every role: 0 and 1 lead nowhere (selftest: 1 is the table), 2 is the log. */
 enum {
@@ -43,6 +44,10 @@ enum {
 	ARCHIVE_FD_PULL = 4, ARCHIVE_FD_FILE,
 	PULL_FD_NET = 4, PULL_FD_KEY, PULL_FD_STAGING, PULL_FD_CONFIG,
 	PULL_FD_LAYOUT,				/* the monitor opens files of a layout; closed unless the source is one */
+	COPY_FD_SOURCE = 4,			/* net or archive */
+	COPY_FD_KEY, COPY_FD_LAYOUT,		/* as pull has them */
+	COPY_FD_DESTINATION,			/* takes M_STORE */
+	COPY_FD_REPORT,				/* inspect: a file for what was found */
 	CRYPT_FD_OUT = 4, CRYPT_FD_KEY,
 	UNPACK_FD_IN = 4, UNPACK_FD_ROOTFS, UNPACK_FD_OPAQUE,
 };
@@ -135,7 +140,34 @@ enum {
 			 * u8 zstd window (log) */
 	M_UNPACK_DONE,	/* unpack →: err?, str diff_id, u64 unpacked, u64 entries, u64 skipped devices,
 			 * u64 skipped xattrs, u64 implied directories, u8 root entry, u8 sniffed */
+
+	/* Encrypt, decrypt, inspect. */
+	M_COPY_SETUP,	/* monitor → copy: see copier.c */
+	M_COPY_PLAN,	/* copy → monitor: u32 layers, and of each: u64 size */
+	M_COPY_LAYER,	/* copy → monitor: u32 layer, u8 enum copy_how, str digest of the plain blob; fd: where its
+			 * crypt process shall write */
+	M_COPY_LAYER_FD,/* monitor → copy: bytes wrapped keys by each ocicrypt_scheme; fd: control of crypt */
+	M_COPY_FAILED,	/* monitor → copy, instead: err? */
+	M_COPY_DONE,	/* copy → monitor: err?, str manifest digest */
+
+	/*
+	 * A destination takes an image from copy: the monitor for files, net for a registry. One blob at a time: M_STORE,
+	 * its bytes, M_STORE_END. When copy goes without M_STORE_COMMIT, nothing of the image may be left.
+	 */
+	M_STORE,	/* copy → destination: u8 enum store_what, str digest ("": not known before its end), u64 size */
+	M_STORE_FD,	/* destination → copy: fd: where the bytes go; closed by the writer at their end */
+	M_STORE_THERE,	/* destination → copy, instead: it has this blob already */
+	M_STORE_END,	/* copy → destination: str digest, u64 size: of what was written */
+	M_STORE_COMMIT,	/* copy → destination: str media type, str digest, u64 size: of the manifest, which was stored
+			 * last: give the image its name */
+	M_STORE_DONE,	/* destination → copy: err?: how M_STORE_END or M_STORE_COMMIT went, or why M_STORE cannot be */
 };
+
+/* What becomes of a layer (M_COPY_LAYER). */
+enum copy_how { COPY_AS_IT_IS, COPY_ENCRYPT, COPY_DECRYPT, COPY_HOW_COUNT };
+
+/* What a destination is given (M_STORE). */
+enum store_what { STORE_BLOB, STORE_MANIFEST, STORE_WHAT_COUNT };
 
 /* Files by number in M_FILE (of key: the position in kbc_ops.files). */
 enum { NET_FILE_CA, NET_FILE_AUTH, NET_FILE_REGISTRIES };	/* the first two: may come several times */
