@@ -24,4 +24,20 @@ finish_pull 60
 check "the slow pull works" [ "$rc" = 0 ]
 check "no process is left" procs none "$aa_pid" 5
 
+# The same with an archive instead of a registry; unpack stands still while it is looked at.
+mkimage build "$img:large" gzip=none,files=4,size=600m >/dev/null
+ocicrypt encrypt "$img:large" "$work/large:enc" "$work/keys/aa-offline_fs_kbc-keys.json" $kid >/dev/null
+tar -C "$work/large" -cf "$work/archive.tar" .
+fresh_target
+start_pull --aa-kbc-params "offline_fs_kbc::$work/keys" "oci-archive:$work/archive.tar"
+procs wait "$aa_pid" unpack >"$work/procs" || diag_file "$work/procs"
+unpack=$(sed -n 's/ unpack$//p' "$work/procs")
+kill -STOP "$unpack"
+procs wait "$aa_pid" archive key pull crypt unpack >"$work/procs" || diag_file "$work/procs"
+sleep 0.3
+adopt procs check "$aa_pid" "$target" $kid "$work/keys"
+kill -CONT "$unpack"
+finish_pull 60
+check "the pull of an archive works" [ "$rc" = 0 ]
+
 plan
