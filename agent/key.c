@@ -212,8 +212,35 @@ set_up(struct keeper *k, const struct msg *m, struct err *e)
 	struct msg_reader r = msg_reader(m);
 
 	msg_get_str(&r, k->ring.params_text, sizeof(k->ring.params_text));
-	k->ring.allow_ctr = msg_get_u8(&r) != 0;
+	k->ring.provider.allow_ctr = msg_get_u8(&r) != 0;
 	return msg_get_end(&r) ? 0 : err_set(e, ERR_PROTO, "set-up");
+}
+
+static int
+set_source(struct keeper *k, const struct msg *m, struct err *e)
+{
+	char path[sizeof(k->ring.keys_path)];
+	struct msg_reader r = msg_reader(m);
+	uint8_t flags = msg_get_u8(&r);
+
+	msg_get_str(&r, path, sizeof(path));
+	if (!msg_get_end(&r))
+		return err_set(e, ERR_PROTO, "source of keys");
+	keyring_set_source(&k->ring, flags, path);
+	return 0;
+}
+
+static int
+set_one(struct keeper *k, const struct msg *m, struct err *e)
+{
+	struct msg_reader r = msg_reader(m);
+	char kid[LIMIT_URI];
+
+	msg_get_str(&r, kid, sizeof(kid));
+	if (!msg_get_end(&r))
+		return err_set(e, ERR_PROTO, "the one key");
+	keyring_set_one(&k->ring, m->fds[0], kid);
+	return 0;
 }
 
 static int
@@ -250,6 +277,8 @@ from_monitor(struct keeper *k, struct err *e)
 		{ .type = M_KEY_PASSWORD, .fds = 1 },
 		{ .type = M_KEY_FILE, .max_len = KIB(1), .fds = 1 },
 		{ .type = M_KEY_SETUP, .max_len = KIB(1) },
+		{ .type = M_KEY_SOURCE, .max_len = KIB(1) },
+		{ .type = M_KEY_ONE, .max_len = KIB(2), .fds = 1 },
 		{ .type = M_KEY_RESOURCE, .max_len = KIB(2), .fds = 1 },
 		{ .type = M_KEY_WRAP, .max_len = KIB(2) },
 		{ .type = M_KEY_LINK, .max_len = 4, .fds = 1 },
@@ -272,6 +301,12 @@ from_monitor(struct keeper *k, struct err *e)
 		break;
 	case M_KEY_SETUP:
 		rc = set_up(k, &m, e);
+		break;
+	case M_KEY_SOURCE:
+		rc = set_source(k, &m, e);
+		break;
+	case M_KEY_ONE:
+		rc = set_one(k, &m, e);
 		break;
 	case M_KEY_RESOURCE:
 		rc = answer_resource(k, &m, e);
@@ -302,28 +337,75 @@ from_pull(struct keeper *k, struct err *e)
 	return rc < 0 ? rc : 1;
 }
 
+/* A call of somebody outside, as rpc passes it on; it knows its answer by the id. */
+static int
+answer_call(struct keeper *k, const struct msg *m, struct err *e)
+{
+	autobuf reply = BUF_SECRET(LIMIT_PROVIDER_JSON);
+	struct msg_reader r = msg_reader(m);
+	uint8_t op = msg_get_u8(&r);
+	struct span request = msg_get_bytes(&r, LIMIT_PROVIDER_JSON);
+	struct err failed = { 0 };
+	automsg answer;
+	int rc;
+
+	if (!msg_get_end(&r) || op > PROVIDER_AS_ASKED)
+		return err_set(e, ERR_PROTO, "call that cannot be read");
+	if (provider_serve(&k->ring.provider, (enum provider_op)op, request, &reply, &failed) < 0)
+		return role_answer(KEY_FD_RPC, M_CALL_DONE, m->id, &failed, e);
+	msg_init(&answer, M_CALL_DONE, m->id);
+	answer.body.secret = true;
+	rc = msg_put_u8(&answer, 0, e);
+	if (rc == 0)
+		rc = msg_put_bytes(&answer, buf_span(&reply), e);
+	return rc < 0 ? rc : msg_send(KEY_FD_RPC, &answer, -1, e);
+}
+
+static int
+from_rpc(struct keeper *k, struct err *e)
+{
+	static const struct msg_rule rules[] = {
+		{ .type = M_CALL, .max_len = LIMIT_PROVIDER_JSON + 8, .secret = true },
+		{ 0 },
+	};
+	automsg m;
+	int rc = msg_recv(KEY_FD_RPC, rules, -1, &m, e);
+
+	if (rc <= 0)
+		return rc;
+	rc = answer_call(k, &m, e);
+	return rc < 0 ? rc : 1;
+}
+
+/* Many commands leave some of them closed; the numbers are then free for what is received. */
+static int
+if_open(int fd)
+{
+	return fcntl(fd, F_GETFD) < 0 ? -1 : fd;
+}
+
 static int
 serve_until_gone(struct keeper *k, struct err *e)
 {
-	struct pollfd p[2] = {
+	struct pollfd p[] = {
 		{ .fd = FD_CONTROL, .events = POLLIN },
-		{ .fd = KEY_FD_PULL, .events = POLLIN },
+		{ .fd = if_open(KEY_FD_PULL), .events = POLLIN },
+		{ .fd = if_open(KEY_FD_RPC), .events = POLLIN },
 	};
 
-	/* Commands without a pull leave it closed; the number is then free for what is received. */
-	if (fcntl(KEY_FD_PULL, F_GETFD) < 0)
-		p[1].fd = -1;
-
+	k->ring.ask = if_open(KEY_FD_ASK);
 	for (;;) {
 		int rc = 1;
 
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
+		if (poll(p, ARRAY_LEN(p), -1) < 0 && errno != EINTR)
 			return err_sys(e, "poll");
 		/* The monitor first: its link is older than the request that waits behind it. */
 		if (p[0].revents != 0)
 			rc = from_monitor(k, e);
 		else if (p[1].revents != 0)
 			rc = from_pull(k, e);
+		else if (p[2].revents != 0)
+			rc = from_rpc(k, e);
 		if (rc <= 0)
 			return rc;
 	}

@@ -6,8 +6,9 @@
 
 #include "agent/keyring.h"
 
+#include "agent/keyask.h"
 #include "keyprovider/jwe.h"
-#include "keyprovider/packet.h"
+#include "keyprovider/kek.h"
 #include "keyprovider/pkcs7.h"
 #include "lib/fs.h"
 #include "lib/sys.h"
@@ -24,10 +25,38 @@ read_file(void *arg, size_t n, struct buf *out, struct err *e)
 	return fs_read_fd(k->files[n], "broker file", out, e);
 }
 
+/* The key with this id, from wherever keys come from here. */
+static int
+find_key(void *arg, const struct kbs_uri *kid, bool wrap, struct buf *kek, struct err *e)
+{
+	struct keyring *k = arg;
+	int rc;
+
+	if (k->one_fault.code != ERR_NONE) {
+		*e = k->one_fault;
+		return -(int)e->code;
+	}
+	if (k->one.len > 0) {
+		if (strcmp(kid->plugin, k->only.plugin) != 0 || strcmp(kid->path, k->only.path) != 0)
+			return err_set(e, ERR_KEY_NOTFOUND, "the one key there is has the id kbs:///%s", k->only.path);
+		return buf_add_span(kek, buf_span(&k->one), e);
+	}
+	if (k->source & KEY_SOURCE_DIRECTORY) {
+		if (strcmp(kid->plugin, "resource") != 0)
+			return err_set(e, ERR_KEY_NOTFOUND, "only kbs:///REPOSITORY/TYPE/TAG is a key's name");
+		return keyask_key(k->ask, kid->path, wrap && (k->source & KEY_SOURCE_MAKE), kek, e);
+	}
+	rc = keyring_need_broker(k, e);
+	return rc < 0 ? rc : kbc_get_key(&k->kbc, kid, kek, e);
+}
+
 void
 keyring_init(struct keyring *k)
 {
 	*k = (struct keyring){
+		.ask = -1,
+		.one = BUF_SECRET(KEK_SIZE),
+		.provider = { .key = find_key, .arg = k, .keys_path = k->keys_path },
 		.env = { .file = read_file, .arg = k },
 		.password = BUF_SECRET(PASSWORD_MAX),
 	};
@@ -42,6 +71,31 @@ keyring_fini(struct keyring *k)
 		kbc_close(&k->kbc);
 	keyset_fini(&k->keys);
 	buf_free(&k->password);
+	buf_free(&k->one);
+}
+
+void
+keyring_set_source(struct keyring *k, unsigned flags, const char *path)
+{
+	k->source = flags;
+	k->provider.allow_sample = (flags & KEY_SOURCE_SAMPLE) != 0;
+	snprintf(k->keys_path, sizeof(k->keys_path), "%s", path);
+}
+
+void
+keyring_set_one(struct keyring *k, int fd, const char *kid)
+{
+	autobuf text = BUF_SECRET(KEK_FILE_MAX);
+	struct err *e = &k->one_fault;
+	bool legacy;
+	int rc = kbs_uri_parse_kid(span_str(kid), &k->only, &legacy, e);
+
+	if (rc == 0)
+		rc = fs_read_fd(fd, "--keys", &text, e);
+	if (rc == 0 && kek_parse(buf_span(&text), &k->one, e) < 0)
+		rc = err_wrap(e, "--keys");
+	if (rc == 0)
+		k->provider.only = &k->only;
 }
 
 /*
@@ -117,32 +171,29 @@ keyring_need_broker(struct keyring *k, struct err *e)
 	return rc < 0 ? err_wrap(e, "%s", k->params.name) : 0;
 }
 
-/* Packet → key encryption key of the broker → private options. */
+/* Where nothing else was set up, keys are a broker's. */
+static int
+need_keys(struct keyring *k, struct err *e)
+{
+	bool other = k->source != 0 || k->one.len > 0 || k->one_fault.code != ERR_NONE;
+
+	return other ? 0 : keyring_need_broker(k, e);
+}
+
+/* Packet → key encryption key → private options. */
 static int
 open_packet(struct keyring *k, struct span text, struct buf *plain, struct err *e)
 {
-	autobuf kek = BUF_SECRET(64);
-	struct packet p;
-	int rc = keyring_need_broker(k, e);
+	cleanup(packet_fini) struct packet p = { .iv_len = 0 };
+	int rc = need_keys(k, e);
 
 	if (rc == 0)
 		rc = packet_parse(text, &p, e);
 	if (rc < 0)
 		return rc;
-	if (p.wrap_type == WRAP_A256CTR && !k->allow_ctr) {
-		packet_fini(&p);
-		return err_set(e, ERR_DECRYPT, "the key is wrapped with A256CTR, which anybody can "
-		    "alter unseen; --allow-ctr-wrapped-keys accepts it");
-	}
 	if (p.legacy_kid)
 		log_info("key id of an old form taken as kbs:///%s", p.kid.path);
-	rc = kbc_get_key(&k->kbc, &p.kid, &kek, e);
-	if (rc == 0)
-		rc = packet_unwrap(&p, buf_span(&kek), plain, e);
-	if (rc < 0)
-		err_wrap(e, "kbs:///%s", p.kid.path);
-	packet_fini(&p);
-	return rc;
+	return provider_unwrap(&k->provider, &p, plain, e);
 }
 
 static int
