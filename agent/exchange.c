@@ -7,7 +7,6 @@
 
 #include "agent/exchange.h"
 
-#include "agent/login.h"
 #include "agent/outlet.h"
 #include "agent/redirect.h"
 #include "agent/retry.h"
@@ -15,16 +14,6 @@
 #include "lib/sys.h"
 
 #define PROGRESS_EVERY_MS	100
-
-struct client {
-	struct client_options	 opt;
-	struct http		*http;
-	struct keyring		 keys;
-	struct exchange		*list;
-	int64_t			 deadline;	/* sys_now_ms(); -1: none */
-	char			 found[LIMIT_REFERENCE + 1];	/* the image whose manifest came… */
-	size_t			 found_at;			/* … from this place */
-};
 
 enum step { STEP_ASK, STEP_TOKEN };
 
@@ -68,28 +57,6 @@ struct exchange {
 
 static void attempt(struct exchange *);
 
-int
-client_new(const struct client_options *opt, struct client **out, struct err *e)
-{
-	struct client *c = sys_alloc(sizeof(*c));
-	int rc;
-
-	if (c == NULL)
-		return err_set(e, ERR_NOMEM, "http");
-	c->opt = *opt;
-	c->deadline = opt->timeout_ms > 0 ? sys_now_ms() + opt->timeout_ms : -1;
-	while (c->keys.nfiles < LOGIN_FILES && opt->authfiles[c->keys.nfiles].len > 0) {
-		c->keys.files[c->keys.nfiles] = opt->authfiles[c->keys.nfiles];
-		c->keys.nfiles++;
-	}
-	rc = http_new(&opt->http, &c->http, e);
-	if (rc < 0)
-		sys_free(c);
-	else
-		*out = c;
-	return rc;
-}
-
 static void on_deadline(void *);
 static void on_retry(void *);
 
@@ -110,19 +77,15 @@ exchange_free(struct exchange *x)
 }
 
 void
-client_free(struct client *c)
+exchange_end_all(struct client *c)
 {
 	struct exchange *x, *next;
 
-	if (c == NULL)
-		return;
 	for (x = c->list; x != NULL; x = next) {
 		next = x->next;
 		exchange_free(x);
 	}
-	http_free(c->http);
-	tokens_free(&c->keys.tokens);
-	sys_free(c);
+	c->list = NULL;
 }
 
 /* The last word about an exchange. */
@@ -563,20 +526,8 @@ on_deadline(void *arg)
 	struct exchange *x = arg;
 	struct err e;
 
-	err_set(&e, ERR_TIMEOUT, "%s: not done within %" PRId64 " s%s%s", x->places[x->at].ref.domain,
-	    x->client->opt.timeout_ms / 1000, x->last.code != ERR_NONE ? "; before: " : "", x->last.msg);
+	client_too_late(x->client, x->places[x->at].ref.domain, &x->last, &e);
 	finish(x, &e);
-}
-
-static bool
-in_list(const char *list, const char *host)
-{
-	struct span rest = span_str(list != NULL ? list : ""), one;
-
-	while (span_split(&rest, ',', &one))
-		if (span_eq_str(one, host))
-			return true;
-	return false;
 }
 
 /* Begins at the registry itself each time: where it sent us before may have been for one use. */
@@ -587,7 +538,7 @@ attempt(struct exchange *x)
 	struct err e = { 0 };
 	int rc;
 
-	x->plain = place->insecure || in_list(x->client->opt.plain_http, place->ref.domain);
+	x->plain = client_is_plain(x->client, place);
 	x->at_home = true;
 	x->fault = FAULT_FINAL;
 	x->redirects = 0;

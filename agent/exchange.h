@@ -6,24 +6,10 @@
 #ifndef AGENT_EXCHANGE_H
 #define AGENT_EXCHANGE_H
 
-#include "agent/http.h"
-#include "image/registries.h"
+#include "agent/client.h"
 #include "image/registry.h"
 
 #define EXCHANGE_SIZE_UNKNOWN	UINT64_MAX
-
-struct client;		/* what all exchanges share: connections, tokens, credentials, places */
-
-struct client_options {
-	struct http_options	 http;
-	struct span		 authfiles[4];	/* secret; the first with an entry counts; empty ones at the end */
-	const char		*plain_http;	/* host:port names, "," between, that are spoken to without TLS */
-	const struct registries	*registries;	/* NULL: every image is where its name says */
-	int64_t			 timeout_ms;	/* from client_new on, for everything; 0: none */
-};
-/* Spans and texts must outlive it. */
-int client_new(const struct client_options *, struct client **out, struct err *) must_check;
-void client_free(struct client *);	/* ends all exchanges without a word */
 
 struct exchange_events {
 	/* The good answer's header, before the first body byte. */
@@ -46,5 +32,6 @@ struct exchange_request {
 };
 /* events must outlive it. Errors of a start that cannot be are reported by events->done, too. */
 void exchange_start(struct client *, const struct exchange_request *, const struct exchange_events *);
+void exchange_end_all(struct client *);	/* without a word */
 
 #endif

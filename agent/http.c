@@ -196,6 +196,19 @@ on_body(char *data, size_t one, size_t n, void *arg)
 	return taken < 0 ? 0 : n;
 }
 
+static size_t
+on_source(char *out, size_t one, size_t n, void *arg)
+{
+	struct transfer *t = arg;
+	ssize_t given = t->source(t->arg, (uint8_t *)out, one * n);
+
+	if (given == TRANSFER_PAUSE) {
+		t->paused = true;
+		return CURL_READFUNC_PAUSE;
+	}
+	return given < 0 ? CURL_READFUNC_ABORT : (size_t)given;
+}
+
 static CURLcode
 on_tls(maybe_unused CURL *easy, void *ctx, void *arg)
 {
@@ -290,6 +303,8 @@ add_headers(struct transfer *t, const struct transfer_request *r, struct err *e)
 
 	if (r->accept != NULL)
 		rc = add_header(t, "Accept", r->accept, e);
+	if (rc == 0 && r->content_type != NULL)
+		rc = add_header(t, "Content-Type", r->content_type, e);
 	if (rc == 0 && r->authorization != NULL && r->authorization->len > 0)
 		rc = add_header(t, "Authorization", buf_str(r->authorization), e);
 	if (rc == 0 && r->from > 0) {
@@ -297,6 +312,39 @@ add_headers(struct transfer *t, const struct transfer_request *r, struct err *e)
 		rc = add_header(t, "Range", range, e);
 	}
 	return rc;
+}
+
+static int
+set_form(const struct transfer *t, const struct buf *form, struct err *e)
+{
+	curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)form->len);
+	if (curl_easy_setopt(t->easy, CURLOPT_COPYPOSTFIELDS, buf_str(form)) != CURLE_OK)
+		return err_set(e, ERR_NOMEM, "http");
+	return 0;
+}
+
+/*
+ * HTTP/1.1 alone lets a server refuse a long body before its first byte (Expect: 100-continue), and a body that
+ * comes through a pipe cannot be sent twice.
+ */
+static void
+set_method(struct transfer *t, const struct transfer_request *r)
+{
+	CURL *c = t->easy;
+
+	curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	if (r->content_type == NULL) {
+		curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
+	} else if (r->streamed) {
+		curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(c, CURLOPT_READFUNCTION, on_source);
+		curl_easy_setopt(c, CURLOPT_READDATA, t);
+		curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
+		curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, r->size == UINT64_MAX ? -1 : (curl_off_t)r->size);
+	} else {
+		curl_easy_setopt(c, CURLOPT_POSTFIELDS, "");
+	}
+	curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, r->method);
 }
 
 int
@@ -322,11 +370,10 @@ transfer_start(struct transfer *t, const struct transfer_request *r, struct err 
 		return err_set(e, ERR_NOMEM, "http");
 	set_options(t);
 	curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, r->fresh ? 1L : 0L);
-	if (r->form != NULL) {
-		curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->form->len);
-		if (curl_easy_setopt(t->easy, CURLOPT_COPYPOSTFIELDS, buf_str(r->form)) != CURLE_OK)
-			return err_set(e, ERR_NOMEM, "http");
-	}
+	if (r->method != NULL)
+		set_method(t, r);
+	else if (r->form != NULL && set_form(t, r->form, e) < 0)
+		return -(int)e->code;
 	if (curl_multi_add_handle(t->http->multi, t->easy) != CURLM_OK)
 		return err_set(e, ERR_BUG, "http: cannot start");
 	return 0;
@@ -389,6 +436,8 @@ explain(struct transfer *t, CURLcode code, struct err *e)
 	case CURLE_GOT_NOTHING:
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
+	case CURLE_SEND_FAIL_REWIND:
+	case CURLE_UPLOAD_FAILED:
 	case CURLE_HTTP2:
 	case CURLE_HTTP2_STREAM:
 		return ended_early(t, e);

@@ -29,15 +29,20 @@ struct transfer_request {
 	const char		*accept;	/* NULL: anything */
 	const struct buf	*authorization;	/* secret; NULL or empty: none */
 	const struct buf	*form;		/* secret; NULL: GET, else POST of it */
+	const char		*method;	/* another one than these; NULL: none. It is spoken in HTTP/1.1 */
+	const char		*content_type;	/* of what is sent with it; NULL: nothing is sent */
+	bool			 streamed;	/* t->source gives what is sent; else it is empty */
+	uint64_t		 size;		/* of what t->source gives; UINT64_MAX: not known */
 	uint64_t		 from;		/* asks for the body from here on */
 	bool			 fresh;		/* over a connection that nothing else was said on */
 };
 
-/* What a body callback may return besides the number of all bytes given. */
+/* What a body callback may return besides the number of all bytes given, and source besides that of bytes it gives. */
 enum {
 	TRANSFER_FAILED = -1,	/* t->err says why */
 	TRANSFER_ENOUGH = -2,	/* the rest is not waited for; counts as a whole answer */
-	TRANSFER_PAUSE = -3,	/* all was taken; but for what libcurl holds already, no more until transfer_resume */
+	TRANSFER_PAUSE = -3,	/* all was taken; but for what libcurl holds already, no more until transfer_resume;
+				 * of source: nothing is there yet, ask after transfer_resume */
 };
 
 struct transfer {
@@ -50,6 +55,7 @@ struct transfer {
 	struct err		 err;		/* found in a callback */
 	char			 detail[CURL_ERROR_SIZE];
 	ssize_t			(*body)(void *arg, const uint8_t *, size_t);
+	ssize_t			(*source)(void *arg, uint8_t *, size_t);	/* 0 at the end; NULL: nothing is sent */
 	/* The end; failed NULL: a whole answer. The transfer may be dropped or started again. */
 	void			(*ended)(void *arg, const struct err *failed);
 	void			*arg;

@@ -13,6 +13,7 @@ login_init(struct login *l, struct keyring *keys)
 {
 	*l = (struct login){
 		.keys = keys,
+		.actions = "pull",
 		.authorization = BUF_SECRET(LIMIT_TOKEN / 4),
 		.token_url = BUF(LIMIT_URL),
 		.form = BUF_SECRET(KIB(64)),
@@ -185,6 +186,8 @@ login_answer(struct login *l, struct span challenges, enum login_step *step, str
 		tokens_forget(&l->keys->tokens, &l->authorization);
 	if (!found || l->answers > 1)
 		return 0;
+	if (c.scope[0] == '\0')
+		snprintf(c.scope, sizeof(c.scope), "repository:%s:%s", l->ref->path, l->actions);
 	if (c.scheme == CHALLENGE_BEARER)
 		rc = answer_bearer(l, &c, step, e);
 	else if (l->answers == 0)

@@ -23,6 +23,7 @@ struct login {
 	struct keyring		*keys;
 	const struct image_ref	*ref;
 	bool			 plain;		/* the registry is spoken to without TLS */
+	const char		*actions;	/* wanted where the registry does not say: "pull", "pull,push" */
 	unsigned		 answers;	/* challenges answered since login_begin */
 	struct buf		 authorization;	/* secret: to be shown next; "" for nothing */
 	struct buf		 token_url;	/* where a token is bought; "" for none */

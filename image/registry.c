@@ -39,6 +39,23 @@ registry_blob_url(const struct image_ref *r, const struct digest *digest, bool p
 	return add_url(r, "blobs", digest->text, plain_http, out, e);
 }
 
+int
+registry_upload_url(const struct image_ref *r, bool plain_http, struct buf *out, struct err *e)
+{
+	return add_url(r, "blobs", "uploads/", plain_http, out, e);
+}
+
+int
+registry_close_url(const char *location, const struct digest *digest, struct buf *out, struct err *e)
+{
+	const char *query = strchr(location, '?'), *hex = strchr(digest->text, ':');
+
+	if (strchr(location, '#') != NULL)
+		return err_set(e, ERR_REGISTRY, "an upload's Location with a fragment");
+	return buf_addf(out, e, "%s%sdigest=%.*s%%3A%s", location,
+	    query == NULL ? "?" : query[1] != '\0' ? "&" : "", (int)(hex - digest->text), digest->text, hex + 1);
+}
+
 /* A member of the first error in the body; "" when there is none that can be read. */
 static void
 get_detail(struct json_val errors, const char *name, struct buf *out)

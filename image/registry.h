@@ -28,6 +28,11 @@ int registry_manifest_url(const struct image_ref *, const char *wanted, bool pla
 int registry_blob_url(const struct image_ref *, const struct digest *, bool plain_http,
     struct buf *out, struct err *) must_check;
 
+/* "…/blobs/uploads/": where an upload begins. */
+int registry_upload_url(const struct image_ref *, bool plain_http, struct buf *out, struct err *) must_check;
+/* Where an upload ends: location, whose query stays, with the blob's digest behind it. -ERR_REGISTRY: no such URL. */
+int registry_close_url(const char *location, const struct digest *, struct buf *out, struct err *) must_check;
+
 /*
  * Status and (bounded) body of a failed request as an error: registry code and message,
  * escaped: 404 → -ERR_IMAGE_NOTFOUND, 401/403 → -ERR_AUTH, others -ERR_REGISTRY. url
