@@ -13,7 +13,7 @@
 #include <poll.h>
 
 #include "agent/exchange.h"
-#include "agent/login.h"
+#include "agent/push.h"
 #include "lib/crypto.h"
 #include "lib/fs.h"
 
@@ -28,6 +28,9 @@ struct net {
 	char			 plain_http[4096];
 	struct buf		 proxies[3];	/* of http, of https, none for; secret */
 	uint32_t		 timeout_s;
+	bool			 pushes;	/* this image; else it fetches */
+	struct image_ref	 pushed;
+	struct push		*push;
 	struct err		 unusable;	/* why a file of the operator is; every request hears it */
 	struct err		*err;		/* of serve */
 	int			 rc;
@@ -246,6 +249,25 @@ take_set_up(struct net *n, const struct msg *m, struct err *e)
 	return rc;
 }
 
+static int
+take_push(struct net *n, const struct msg *m, struct err *e)
+{
+	struct msg_reader r = msg_reader(m);
+	char image[LIMIT_REFERENCE + 16];
+
+	msg_get_str(&r, image, sizeof(image));
+	if (!msg_get_end(&r))
+		return err_set(e, ERR_PROTO, "set-up");
+	n->pushes = true;
+	return image_ref_parse(span_str(image), &n->pushed, e);
+}
+
+static void
+on_push_over(void *arg, int rc)
+{
+	stop(arg, rc);
+}
+
 /* The monitor says nothing after the set-up; its end is ours. */
 static void
 on_control(void *arg, maybe_unused int fd, maybe_unused short revents)
@@ -258,6 +280,7 @@ set_up(struct net *n, struct err *e)
 {
 	static const struct msg_rule rules[] = {
 		{ .type = M_FILE, .max_len = 1, .fds = 1 },
+		{ .type = M_NET_PUSH, .max_len = KIB(1) },
 		{ .type = M_NET_SETUP, .max_len = KIB(16), .secret = true },
 		{ 0 },
 	};
@@ -271,6 +294,12 @@ set_up(struct net *n, struct err *e)
 			return rc < 0 ? rc : err_set(e, ERR_CRASH, "no set-up");
 		if (m.type == M_NET_SETUP)
 			return take_set_up(n, &m, e);
+		if (m.type == M_NET_PUSH) {
+			rc = take_push(n, &m, e);
+			if (rc < 0)
+				return rc;
+			continue;
+		}
 		r = msg_reader(&m);
 		take_file(n, msg_get_u8(&r), m.fds[0]);
 	}
@@ -298,7 +327,10 @@ serve_with(struct net *n, struct err *e)
 	for (size_t i = 0; i < n->nauth; i++)
 		opt.authfiles[i] = buf_span(&n->auth[i]);
 	rc = client_new(&opt, &n->client, e);
-	if (rc == 0)
+	if (rc == 0 && n->pushes)
+		rc = push_new(n->client, NET_FD_PULL, &n->pushed, &n->unusable,
+		    &(struct push_events){ on_push_over, n }, &n->push, e);
+	else if (rc == 0)
 		rc = loop_watch(n->loop, NET_FD_PULL, POLLIN, on_pull, n, e);
 	if (rc == 0)
 		rc = loop_watch(n->loop, FD_CONTROL, POLLIN, on_control, n, e);
@@ -308,6 +340,7 @@ serve_with(struct net *n, struct err *e)
 static void
 clean_up(struct net *n)
 {
+	push_free(n->push);
 	client_free(n->client);
 	loop_free(n->loop);
 	registries_free(n->registries);

@@ -89,6 +89,7 @@ enum {
 	M_FILE = 1,	/* monitor → net, key, pull: u8 which; fd: a file the operator named */
 	M_NET_SETUP,	/* monitor → net: str hosts with plain http, "," between, u32 seconds for all (0: no
 			 * limit), str http proxy, str https proxy, str no proxy for */
+	M_NET_PUSH,	/* monitor → net: str image: it will be pushed; NET_FD_PULL takes M_STORE instead of M_GET */
 	M_KEY_SETUP,	/* monitor → key: str aa_kbc_params ("" for none), u8 A256CTR packets allowed */
 	M_KEY_PASSWORD,	/* monitor → key: fd: holds the password of the key that follows */
 	M_KEY_FILE,	/* monitor → key: str name; fd: a private key or certificate */
