@@ -14,7 +14,7 @@
 struct keyring {
 	unsigned		 source;	/* enum key_source_flag; 0: keys are the broker's */
 	int			 ask;		/* KEY_FD_ASK; -1: not there */
-	char			 keys_path[512];
+	char			 keys_path[KEY_SOURCE_PATH];
 	struct kbs_uri		 only;		/* id of the one key there is */
 	struct buf		 one;		/* that key; empty: there is none such */
 	struct err		 one_fault;	/* why it could not be used: the answer to who needs a key */

@@ -195,6 +195,7 @@ enum stage {
 	STAGE_COUNT
 };
 
+#define KEY_SOURCE_PATH	512	/* str path in M_KEY_SOURCE */
 #define NET_PROXY_MAX	KIB(2)	/* each text about proxies in M_NET_SETUP */
 
 /* A message that only says how it went: err?. failed NULL: well. */
