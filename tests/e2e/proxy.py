@@ -14,11 +14,36 @@ import time
 
 
 class Line:
-    """One connection: what the client sends goes on at once, answers go at the rate."""
+    """
+    One connection: what the client sends goes on at once, answers go at the rate. A client that does not
+    read, as one whose layer waits for its turn, holds up nobody else.
+    """
 
     def __init__(self, client, port):
         self.client = client
         self.server = socket.create_connection(("127.0.0.1", port))
+        self.rest = b""     # of what was read from the server
+
+    def ask(self):
+        """False at the end of the line"""
+        try:
+            data = self.client.recv(65536)
+            self.server.sendall(data)
+            return bool(data)
+        except OSError:
+            return False
+
+    def answer(self, size):
+        """False at the end of the line"""
+        try:
+            data = self.rest or self.server.recv(size)
+            self.rest = data[self.client.send(data, socket.MSG_DONTWAIT):]
+            return bool(data)
+        except BlockingIOError:
+            self.rest = data
+            return True
+        except OSError:
+            return False
 
     def close(self):
         self.client.close()
@@ -29,17 +54,6 @@ def publish(path, port):
     with open(path + ".new", "w") as f:
         f.write("%d\n" % port)
     os.rename(path + ".new", path)
-
-
-def pump(source, target, size):
-    """False at the end of the line"""
-    try:
-        data = source.recv(size)
-        if data:
-            target.sendall(data)
-        return bool(data)
-    except OSError:
-        return False
 
 
 def main():
@@ -55,18 +69,18 @@ def main():
         for s in ready:
             if s is listener:
                 lines.append(Line(listener.accept()[0], port))
-            elif not pump(s, upward[s].server, 65536):
+            elif not upward[s].ask():
                 upward[s].close()
                 lines.remove(upward[s])
         if time.monotonic() < due:
             continue
         due = max(due + tick, time.monotonic() - tick)
-        downward = {line.server: line for line in lines}
-        ready, _, _ = select.select(list(downward), [], [], 0)
+        readable, writable, _ = select.select([line.server for line in lines], [line.client for line in lines], [], 0)
+        ready = [line for line in lines if line.client in writable and (line.rest or line.server in readable)]
         if ready:
             turn += 1
-            line = downward[ready[turn % len(ready)]]
-            if not pump(line.server, line.client, quantum):
+            line = ready[turn % len(ready)]
+            if not line.answer(quantum):
                 line.close()
                 lines.remove(line)
 

@@ -36,8 +36,8 @@ clear_all() {
 	rm -rf "$store"
 }
 
-start() {	# IMAGE
-	start_pull --store="$store" "$key" "$1"
+start() {	# IMAGE [option]
+	start_pull --store="$store" "$key" "$@"
 }
 
 whole() {	# BUNDLE: is it complete?
@@ -131,16 +131,16 @@ kill_everywhere() {
 slow_line "$registry_port" 8000000
 slow_ref=docker://$slow/test/image:enc
 
-start_slow() {	# ROLE: a slow pull until this role is there: $role_pid
+start_slow() {	# ROLE [option]: a slow pull until this role is there: $role_pid
 	clear_all
-	start "$slow_ref"
+	start "$slow_ref" ${2+"$2"}
 	procs wait "$aa_pid" "$1" unpack >"$work/procs" || :
 	sleep 0.3
 	role_pid=$(sed -n "s/ $1\$//p" "$work/procs" | head -n 1)
 }
 
 kill_role() {	# ROLE
-	start_slow "$1"
+	start_slow "$1" --layers-at-once=1	# or the key process has done its work already
 	if [ -z "$role_pid" ]; then
 		not_ok "$mode: kill -9 of $1"
 		diag "no such process; there are: $(tr '\n' ' ' <"$work/procs")"
