@@ -8,7 +8,7 @@
 #include "lib/sys.h"
 
 static const struct destination_ops *const kinds[] = {
-	&destination_layout, &destination_registry,
+	&destination_layout, &destination_archive, &destination_registry,
 };
 
 static const struct destination_ops *
@@ -28,7 +28,7 @@ check_name(const char *operand, const struct destination_setup *d, struct err *e
 		return err_set(e, ERR_UNSUPPORTED, "%s: what docker save writes has no room for annotations, where the "
 		    "wrapped keys stand; write oci-archive:FILE", operand);
 	if (d->ops == NULL)
-		return err_set(e, ERR_UNSUPPORTED, "%s: %s: cannot be written yet, only oci:DIR[:TAG] and docker://NAME", operand,
+		return err_set(e, ERR_UNSUPPORTED, "%s: %s: cannot be written", operand,
 		    image_ref_transport(d->ref.transport));
 	if (d->ref.has_digest)
 		return err_set(e, ERR_USAGE, "%s: the digest of a new image is not known before; give a tag", operand);

@@ -40,7 +40,7 @@ struct destination_ops {
 	int	(*finish)(struct destination_setup *, struct err *);
 	void	(*close)(struct destination_setup *);
 };
-extern const struct destination_ops destination_layout, destination_registry;
+extern const struct destination_ops destination_layout, destination_archive, destination_registry;
 
 /*
  * operand: oci:DIR[:TAG], … The structure must stay where it is. On failure there is nothing to close.

@@ -182,6 +182,12 @@ merge(struct layout_out *o, const struct digest *manifest, size_t size, struct e
 	return rc < 0 ? rc : write_index(o, buf_span(&index), layout, manifest, size, e);
 }
 
+int
+layout_out_seal(struct layout_out *o, const struct digest *manifest, size_t size, struct err *e)
+{
+	return write_index(o, (struct span){ NULL, 0 }, o->staging.dir, manifest, size, e);
+}
+
 /* A new layout gets its name, or our image is put into the one that is there. */
 int
 layout_out_commit(struct layout_out *o, const struct digest *manifest, size_t size, struct err *e)
@@ -190,7 +196,7 @@ layout_out_commit(struct layout_out *o, const struct digest *manifest, size_t si
 
 	if (staging_target_exists(&o->staging))
 		return merge(o, manifest, size, e);
-	rc = write_index(o, (struct span){ NULL, 0 }, o->staging.dir, manifest, size, e);
+	rc = layout_out_seal(o, manifest, size, e);
 	/* Ciphertext is for everybody, as other layouts are. */
 	if (rc == 0 && fchmod(o->staging.dir, 0755) < 0)
 		rc = err_sys_as(e, ERR_STORAGE, "%s", o->dir);

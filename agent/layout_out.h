@@ -24,6 +24,9 @@ int layout_out_add(struct layout_out *, struct span data, struct digest *, struc
 int layout_out_begin(struct layout_out *, int *fd, struct err *) must_check;
 int layout_out_end(struct layout_out *, const struct digest *, struct err *) must_check;
 
+/* The index of a new layout, beside the blobs, for who takes the whole staging directory elsewhere. */
+int layout_out_seal(struct layout_out *, const struct digest *manifest, size_t size, struct err *) must_check;
+
 /* Names the image: its manifest is there as a blob of so many bytes. A tag that is there is moved. */
 int layout_out_commit(struct layout_out *, const struct digest *manifest, size_t size, struct err *) must_check;
 
