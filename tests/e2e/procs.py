@@ -4,6 +4,7 @@
   procs.py list SESSION             "PID ROLE" of each process of the session
   procs.py wait SESSION ROLE...     until all of these are there, ten seconds; then as list
   procs.py none SESSION SECONDS     until the session is empty
+  procs.py most SESSION ROLE        the highest number of processes with this role, until the session is empty
   procs.py check SESSION STAGING WORD...
                                     a table, and a line "ok …"/"not ok …"/"skip … # why" for each rule;
                                     the words must stand on no role's command line, which is public
@@ -85,6 +86,16 @@ def wait_none(number, seconds):
             return False
         time.sleep(0.02)
     return True
+
+
+def most(number, role):
+    highest = 0
+    while True:
+        found = session(number)
+        if not found:
+            return highest
+        highest = max(highest, sum(p.role == role for p in found))
+        time.sleep(0.01)
 
 
 def inet_sockets():
@@ -207,6 +218,8 @@ def main():
         show(session(number))
     elif command == "wait":
         sys.exit(0 if wait_for(number, sys.argv[3:]) else 1)
+    elif command == "most":
+        print(most(number, sys.argv[3]))
     elif command == "none":
         sys.exit(0 if wait_none(number, float(sys.argv[3])) else 1)
     elif command == "check":

@@ -192,6 +192,19 @@ for at_once in 1 2 3 4 5 6 7 8; do
 done
 check "any number of layers at once" [ "$rc" -eq 0 ]
 
+# As many as were asked for, and no more
+slow_line "$registry_port" 400000
+for at_once in 1 2 3; do
+	rm -rf "$store"
+	fresh_target
+	start_pull --snapshot overlay --store "$store" --layers-at-once "$at_once" "docker://$slow/test/image:more"
+	procs wait "$aa_pid" crypt >/dev/null
+	check "$at_once layers at once" [ "$(procs most "$aa_pid" crypt)" -eq "$at_once" ]
+	finish_pull 10
+	check "$at_once layers at once: it works" [ "$rc" = 0 ]
+done
+kill "$slow_pid"
+
 # Killed while it works: no mount, and nothing after the next run
 rm -rf "$store"
 fresh_target
