@@ -39,6 +39,14 @@ fail(struct client *c, enum rpc_status status, const char *why)
 	(void)(buf_add_str(&c->base.text, why, &full) < 0);
 }
 
+/* The same, without waiting for the rest: the connection is not used again. */
+static void
+give_up(struct client *c, enum rpc_status status, const char *why)
+{
+	fail(c, status, why);
+	c->base.done = true;
+}
+
 static enum rpc_status
 status_of_http(uint64_t status)
 {
@@ -68,12 +76,12 @@ on_header(maybe_unused nghttp2_session *http, const nghttp2_frame *f, const uint
 	struct err full;
 	uint64_t number;
 
-	if (f->hd.stream_id != c->stream)
+	if (f->hd.stream_id != c->stream || c->base.done)
 		return 0;
 	c->headers += name_len + value_len;
 	if (c->headers > GRPC_HEADERS) {
-		fail(c, RPC_INTERNAL, "too many headers");
-		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+		give_up(c, RPC_INTERNAL, "too many headers");
+		return 0;
 	}
 	if (span_eq_str(n, ":status")) {
 		c->http_status = span_decimal(v, 999, &number) ? number : 0;
@@ -97,14 +105,12 @@ on_data(maybe_unused nghttp2_session *http, maybe_unused uint8_t flags, int32_t 
 	const char *why;
 
 	/* Of an HTTP error it is a page for people. */
-	if (id != c->stream || c->http_status != 200 || c->has_status)
+	if (id != c->stream || c->base.done || c->http_status != 200 || c->has_status)
 		return 0;
 	status = grpc_message_add(&c->in, (struct span){ data, len }, c->max, &why);
-	if (status == RPC_OK)
-		return 0;
-	fail(c, status == RPC_RESOURCE_EXHAUSTED ? status : RPC_INTERNAL, why);
-	return nghttp2_submit_rst_stream(c->http, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL) == 0 ?
-	    0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+	if (status != RPC_OK)
+		give_up(c, status == RPC_RESOURCE_EXHAUSTED ? status : RPC_INTERNAL, why);
+	return 0;
 }
 
 /* The end of the stream is the answer, of whatever kind. */
@@ -113,7 +119,7 @@ on_close(maybe_unused nghttp2_session *http, int32_t id, uint32_t code, void *ar
 {
 	struct client *c = arg;
 
-	if (id != c->stream)
+	if (id != c->stream || c->base.done)
 		return 0;
 	if (!c->has_status && code == NGHTTP2_REFUSED_STREAM)
 		fail(c, RPC_UNAVAILABLE, "the server takes no calls now");
@@ -225,6 +231,8 @@ open_session(struct client *c)
 		nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_close);
 		rc = nghttp2_session_client_new3(&c->http, cb, c, NULL, &mem);
 	}
+	if (rc != 0)
+		c->http = NULL;		/* it may have been set and freed */
 	nghttp2_session_callbacks_del(cb);
 	return rc < 0 ? rc : nghttp2_submit_settings(c->http, NGHTTP2_FLAG_NONE, settings, ARRAY_LEN(settings));
 }

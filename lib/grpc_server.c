@@ -56,14 +56,20 @@ find(struct server *s, int32_t id)
 static int
 submit(struct stream *st, const nghttp2_nv *nv, size_t n, const nghttp2_data_provider *data)
 {
-	nghttp2_session *http = st->server->http;
-	int rc = nghttp2_submit_response(http, st->id, nv, n, data);
-
 	st->state = ANSWERED;
-	/* Whatever else the peer would send of this call is not wanted. */
-	if (rc == 0 && data == NULL && !st->heard)
-		rc = nghttp2_submit_rst_stream(http, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
-	return rc;
+	return nghttp2_submit_response(st->server->http, st->id, nv, n, data);
+}
+
+/* Once the answer is out, whatever else the peer would send of this call is not wanted. */
+static int
+on_sent(nghttp2_session *http, const nghttp2_frame *f, void *arg)
+{
+	struct stream *st = find(arg, f->hd.stream_id);
+
+	if (st == NULL || st->heard || f->hd.type != NGHTTP2_HEADERS || (f->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
+		return 0;
+	return nghttp2_submit_rst_stream(http, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR) == 0 ?
+	    0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 static int
@@ -405,11 +411,14 @@ open_session(struct server *s)
 		nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
 		nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
 		nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
+		nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);
 		nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_close);
 		nghttp2_option_set_no_closed_streams(opt, 1);
 		nghttp2_option_set_max_outbound_ack(opt, ACKS);
 		rc = nghttp2_session_server_new3(&s->http, cb, s, opt, &mem);
 	}
+	if (rc != 0)
+		s->http = NULL;		/* it may have been set and freed */
 	nghttp2_option_del(opt);
 	nghttp2_session_callbacks_del(cb);
 	return rc;
@@ -418,11 +427,13 @@ open_session(struct server *s)
 int
 grpc_server_new(const struct rpc_service *service, void *arg, struct rpc_server **out, struct err *e)
 {
-	/* More streams than that are refused by HTTP/2, and their callers try again. */
+	/*
+	 * More streams than that are refused by HTTP/2, and their callers try again. NO_RFC7540_PRIORITIES is left out:
+	 * with it nghttp2 1.52 uses an item that it has freed when memory runs out, and a peer may use up its budget.
+	 */
 	const nghttp2_settings_entry settings[] = {
 		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, service->max_calls },
 		{ NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, GRPC_HEADERS },
-		{ NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1 },
 	};
 	struct server *s = sys_alloc(sizeof(*s));
 	int rc;
