@@ -12,6 +12,8 @@ static const struct cli_verb *const verbs[] = {
 	&verb_unpack,
 	&verb_get_resource,
 	&verb_encrypt,
+	&verb_decrypt,
+	&verb_inspect,
 	&verb_version,
 	&verb_selftest_sandbox,
 };

@@ -15,13 +15,13 @@
 #define CHUNK	KIB(64)		/* design: larger ones gain nothing with pipes of 1 MiB */
 
 struct job {
-	bool			 encrypted, make;
+	bool			 encrypted, make, tell;
 	struct digest		 digest;	/* of the blob that is read */
 	uint64_t		 size;
 	struct ocicrypt_public	 public;
 	struct ocicrypt_private	*private;	/* secret memory; NULL: plain */
 	int			 in;
-	/* M_CRYPT_MAKE: what came out */
+	/* tell: of what came out */
 	struct hash		*out_hash;
 	uint64_t		 out_size;
 	struct digest		 out_digest;
@@ -44,6 +44,7 @@ receive_job(struct job *j, uint32_t *id, struct err *e)
 	char text[sizeof(j->digest.text)];
 	struct msg_reader r;
 	struct span hmac = { NULL, 0 };
+	uint8_t flags;
 	automsg m;
 	int rc = msg_recv(FD_CONTROL, rules, -1, &m, e);
 
@@ -52,7 +53,9 @@ receive_job(struct job *j, uint32_t *id, struct err *e)
 	*id = m.id;
 	r = msg_reader(&m);
 	j->make = m.type == M_CRYPT_MAKE;
-	j->encrypted = j->make || msg_get_u8(&r) != 0;
+	flags = j->make ? CRYPT_ENCRYPTED | CRYPT_TELL : msg_get_u8(&r);
+	j->encrypted = (flags & CRYPT_ENCRYPTED) != 0;
+	j->tell = (flags & CRYPT_TELL) != 0;
 	msg_get_str(&r, text, sizeof(text));
 	j->size = msg_get_u64(&r);
 	if (!j->make)
@@ -126,7 +129,7 @@ pass_on(struct job *j, struct stream *top, struct err *e)
 
 		if (n <= 0)
 			return n < 0 ? (int)n : 0;
-		if (j->make && hash_update(j->out_hash, chunk, (size_t)n, e) < 0)
+		if (j->tell && hash_update(j->out_hash, chunk, (size_t)n, e) < 0)
 			return -(int)e->code;
 		j->out_size += (uint64_t)n;
 		if (reader && sys_write_all(CRYPT_FD_OUT, chunk, (size_t)n) < 0) {
@@ -145,7 +148,7 @@ work(struct job *j, struct err *e)
 	int rc;
 
 	rc = j->encrypted ? receive_key(j, e) : 0;
-	if (rc == 0 && j->make)
+	if (rc == 0 && j->tell)
 		rc = hash_new(HASH_SHA256, &j->out_hash, e);
 	if (rc == 0)
 		rc = build(j, st, &top, e);
@@ -153,8 +156,9 @@ work(struct job *j, struct err *e)
 		rc = pass_on(j, top, e);
 	if (rc == 0)
 		rc = stream_finish(top, e);
-	if (rc == 0 && j->make) {
+	if (rc == 0 && j->make)
 		stream_encrypt_hmac(top, j->public.hmac);
+	if (rc == 0 && j->tell) {
 		rc = hash_final(j->out_hash, value, e);
 		if (rc == 0)
 			digest_set(&j->out_digest, HASH_SHA256, value);
@@ -166,7 +170,7 @@ work(struct job *j, struct err *e)
 }
 
 static int
-report_made(const struct job *j, uint32_t id, struct err *e)
+report_output(const struct job *j, uint32_t id, struct err *e)
 {
 	automsg m;
 	int rc;
@@ -198,7 +202,7 @@ serve(struct err *e)
 	close(CRYPT_FD_OUT);
 	if (rc < 0)
 		return role_answer(FD_CONTROL, M_CRYPT_DONE, id, &failed, e);
-	return j.make ? report_made(&j, id, e) :
+	return j.tell ? report_output(&j, id, e) :
 	    role_answer(FD_CONTROL, M_CRYPT_DONE, id, NULL, e);
 }
 

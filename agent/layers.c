@@ -185,7 +185,7 @@ send_crypt_job(int crypt, const struct layer *l, int in, struct err *e)
 		hmac = (struct span){ public.hmac, sizeof(public.hmac) };
 	}
 	if (rc == 0)
-		rc = msg_put_u8(&m, l->encrypted, e);
+		rc = msg_put_u8(&m, l->encrypted ? CRYPT_ENCRYPTED : 0, e);
 	if (rc == 0)
 		rc = msg_put_str(&m, l->desc.digest.text, e);
 	if (rc == 0)

@@ -10,11 +10,10 @@
 #include <fcntl.h>
 
 #include "agent/layers.h"
+#include "agent/unwrap.h"
 #include "image/bundle.h"
 #include "lib/fs.h"
 #include "lib/sys.h"
-
-#define KEY_MS		120000	/* a broker may attest first */
 
 struct puller {
 	struct pull_request	request;
@@ -61,37 +60,7 @@ static int
 env_unwrap(maybe_unused void *arg, size_t number, const struct ocicrypt_wrapped *w,
     uint8_t fingerprint[32], struct err *e)
 {
-	static const struct msg_rule rules[] = {
-		{ .type = M_UNWRAP_DONE, .max_len = KIB(1) },
-		{ 0 },
-	};
-	struct span print;
-	struct msg_reader r;
-	automsg ask, answer;
-	int rc;
-
-	msg_init(&answer, 0, 0);
-	msg_init(&ask, M_UNWRAP, (uint32_t)number);
-	rc = msg_put_u32(&ask, (uint32_t)number, e);
-	for (int i = 0; i < SCHEME_COUNT && rc == 0; i++)
-		rc = msg_put_bytes(&ask, buf_span(&w->value[i]), e);
-	if (rc == 0)
-		rc = msg_send(PULL_FD_KEY, &ask, KEY_MS, e);
-	if (rc == 0)
-		rc = msg_recv(PULL_FD_KEY, rules, KEY_MS, &answer, e);
-	if (rc == 0)
-		return err_set(e, ERR_CRASH, "the key process died");
-	if (rc < 0)
-		return rc;
-	r = msg_reader(&answer);
-	rc = role_verdict(&r, e);
-	if (rc < 0)
-		return rc;
-	print = msg_get_bytes(&r, 32);
-	if (!msg_get_end(&r) || print.len != 32)
-		return err_set(e, ERR_PROTO, "answer that cannot be read");
-	memcpy(fingerprint, print.p, 32);
-	return 0;
+	return unwrap_ask(PULL_FD_KEY, (uint32_t)number, w, fingerprint, e);
 }
 
 /* The complete root, from the monitor. */

@@ -23,6 +23,7 @@ const struct role_ops *const roles[ROLE_COUNT] = {
 	[ROLE_CRYPT]	= &role_crypt,
 	[ROLE_UNPACK]	= &role_unpack,
 	[ROLE_ARCHIVE]	= &role_archive,
+	[ROLE_COPY]	= &role_copy,
 };
 
 bool

@@ -26,7 +26,7 @@
 #include "lib/msg.h"
 #include "lib/sandbox.h"
 
-enum role { ROLE_NET, ROLE_KEY, ROLE_PULL, ROLE_CRYPT, ROLE_UNPACK, ROLE_ARCHIVE, ROLE_COUNT };
+enum role { ROLE_NET, ROLE_KEY, ROLE_PULL, ROLE_CRYPT, ROLE_UNPACK, ROLE_ARCHIVE, ROLE_COPY, ROLE_COUNT };
 
 /*
  * Numeric ids in root mode; no passwd entry is needed. They differ because processes
@@ -67,7 +67,7 @@ struct role_ops {
 	int		(*serve)(struct err *);	/* until its peer is gone */
 };
 extern const struct role_ops *const roles[ROLE_COUNT];
-extern const struct role_ops role_net, role_key, role_pull, role_crypt, role_unpack, role_archive;
+extern const struct role_ops role_net, role_key, role_pull, role_crypt, role_unpack, role_archive, role_copy;
 
 /* How the monitor starts a role: words on its command line, nothing secret. */
 struct role_start {
@@ -134,9 +134,10 @@ enum {
 			 * M_KEY_LINK */
 	M_UNWRAP_DONE,	/* key → pull: err?, bytes fingerprint (32: of key and nonce) */
 	M_LAYER_KEY,	/* key → crypt: bytes key, bytes nonce */
-	M_CRYPT_JOB,	/* → crypt: u8 encrypted, str digest, u64 size, bytes hmac; fd: the blob */
+	M_CRYPT_JOB,	/* → crypt: u8 CRYPT_ENCRYPTED | CRYPT_TELL, str digest, u64 size, bytes hmac; fd: the blob */
 	M_CRYPT_MAKE,	/* → crypt: str digest, u64 size; fd: the blob: encrypt it to CRYPT_FD_OUT */
-	M_CRYPT_DONE,	/* crypt →: err?, str digest, u64 size, bytes hmac (the last three: M_CRYPT_MAKE) */
+	M_CRYPT_DONE,	/* crypt →: err?, and after M_CRYPT_MAKE or where it was to be told, of what came out: str
+			 * digest, u64 size, bytes hmac */
 	M_UNPACK_JOB,	/* → unpack: u8 compression, str diff_id, u8 first layer, u8 overlay, u8 owners, u8 devices,
 			 * u8 zstd window (log) */
 	M_UNPACK_DONE,	/* unpack →: err?, str diff_id, u64 unpacked, u64 entries, u64 skipped devices,
@@ -145,11 +146,12 @@ enum {
 	/* Encrypt, decrypt, inspect. */
 	M_COPY_SETUP,	/* monitor → copy: see copier.c */
 	M_COPY_PLAN,	/* copy → monitor: u32 layers, and of each: u64 size */
-	M_COPY_LAYER,	/* copy → monitor: u32 layer, u8 enum copy_how, str digest of the plain blob; fd: where its
+	M_COPY_LAYER,	/* copy → monitor: u32 layer, u8 enum copy_how, str digest of the blob; fd: where its
 			 * crypt process shall write */
-	M_COPY_LAYER_FD,/* monitor → copy: bytes wrapped keys by each ocicrypt_scheme; fd: control of crypt */
+	M_COPY_LAYER_FD,/* monitor → copy: bytes wrapped keys by each ocicrypt_scheme (COPY_ENCRYPT); fd: control of
+			 * crypt */
 	M_COPY_FAILED,	/* monitor → copy, instead: err? */
-	M_COPY_DONE,	/* copy → monitor: err?, str manifest digest */
+	M_COPY_DONE,	/* copy → monitor: err?, str manifest digest, u32 layers, u32 encrypted ones among them */
 
 	/*
 	 * A destination takes an image from copy: the monitor for files, net for a registry. One blob at a time: M_STORE,
@@ -163,6 +165,12 @@ enum {
 			 * last: give the image its name */
 	M_STORE_DONE,	/* destination → copy: err?: how M_STORE_END or M_STORE_COMMIT went, or why M_STORE cannot be */
 };
+
+/* M_CRYPT_JOB. A second digest costs time, so it is made for who wants it. */
+enum { CRYPT_ENCRYPTED = 1, CRYPT_TELL = 2 };
+
+/* What the copy role is for (M_COPY_SETUP). */
+enum copy_action { ACTION_ENCRYPT, ACTION_DECRYPT, ACTION_INSPECT, ACTION_COUNT };
 
 /* What becomes of a layer (M_COPY_LAYER). */
 enum copy_how { COPY_AS_IT_IS, COPY_ENCRYPT, COPY_DECRYPT, COPY_HOW_COUNT };

@@ -9,105 +9,20 @@
 #include "image/policy.h"
 #include "lib/sys.h"
 
-/* Fetches a manifest or index; its digest is known afterwards, and right if one was asked for. */
-static int
-fetch_manifest(const struct image_env *env, const struct image_ref *ref,
-    const struct digest *wanted, struct document *doc, struct digest *digest, struct err *e)
+static struct fetch_env
+fetch_by(const struct image_env *env)
 {
-	struct span body;
-	struct digest sent;
-	int rc;
-
-	rc = env->manifest(env->arg, ref, wanted ? wanted->text : image_ref_wanted(ref),
-	    doc, e);
-	if (rc < 0)
-		return rc;
-	body = buf_span(&doc->body);
-	if (wanted != NULL) {
-		*digest = *wanted;
-		return digest_check(wanted, body, "manifest", e);
-	}
-	rc = digest_of(HASH_SHA256, body, digest, e);
-	if (rc < 0 || doc->content_digest[0] == '\0')
-		return rc;
-	rc = digest_parse(span_str(doc->content_digest), &sent, e);
-	if (rc < 0)
-		return err_wrap(e, "Docker-Content-Digest");
-	return digest_check(&sent, body, "manifest (Docker-Content-Digest)", e);
-}
-
-/* Is it an index? Then *next is the entry for our platform. */
-static int
-look_into(const struct document *doc, const struct platform *platform, bool *is_index,
-    struct descriptor *next, struct err *e)
-{
-	autojson json = NULL;
-	enum document_kind kind;
-	bool nested;
-	int rc;
-
-	rc = json_parse(buf_span(&doc->body), &json, e);
-	if (rc == 0)
-		rc = document_kind(json, doc->content_type, &kind, e);
-	if (rc < 0)
-		return rc;
-	*is_index = kind == DOCUMENT_INDEX;
-	if (!*is_index)
-		return 0;
-	return index_select(buf_span(&doc->body), doc->content_type, platform, next,
-	    &nested, e);
-}
-
-/* From the reference to the bytes of one platform's manifest. */
-static int
-resolve(const struct pull_request *req, const struct image_env *env,
-    struct document *doc, struct pull_result *res, struct err *e)
-{
-	const struct digest *wanted = req->ref.has_digest ? &req->ref.digest : NULL;
-	struct descriptor next;
-	bool is_index;
-	int rc;
-
-	for (int depth = 0; depth <= LIMIT_INDEX_DEPTH; depth++) {
-		buf_reset(&doc->body);
-		rc = fetch_manifest(env, &req->ref, wanted, doc, &res->manifest, e);
-		if (rc == 0 && depth > 0 && doc->body.len != next.size)
-			rc = err_set(e, ERR_DIGEST, "%s: %zu bytes, the index says %" PRIu64,
-			    wanted->text, doc->body.len, next.size);
-		if (rc == 0)
-			rc = look_into(doc, &req->platform, &is_index, &next, e);
-		if (rc < 0 || !is_index)
-			return rc;
-		res->index = res->manifest;
-		wanted = &next.digest;
-	}
-	return err_set(e, ERR_IMAGE, "indexes nested deeper than %d", LIMIT_INDEX_DEPTH);
+	return (struct fetch_env){ env->manifest, env->blob, env->arg };
 }
 
 static int
-fetch_config(const struct pull_request *req, const struct image_env *env,
-    const struct manifest *m, struct document *doc, struct image_config *config,
-    struct err *e)
+read_config(const struct pull_request *req, const struct image_env *env, const struct manifest *m,
+    struct document *doc, struct image_config *config, struct err *e)
 {
-	struct span body;
-	int rc;
+	const struct fetch_env by = fetch_by(env);
+	int rc = fetch_config(&by, &req->ref, &m->config, doc, e);
 
-	if (m->config.size > LIMIT_CONFIG)
-		return err_set(e, ERR_LIMIT, "%" PRIu64 " bytes, at most %zu are read",
-		    m->config.size, LIMIT_CONFIG);
-	doc->body.max = (size_t)m->config.size;
-	rc = env->blob(env->arg, &req->ref, &m->config.digest, doc, e);
-	if (rc == -ERR_LIMIT)
-		return err_set(e, ERR_DIGEST, "longer than the %" PRIu64
-		    " bytes the manifest says", m->config.size);
-	if (rc < 0)
-		return rc;
-	body = buf_span(&doc->body);
-	rc = digest_check(&m->config.digest, body, "blob", e);
-	if (rc == 0 && body.len != m->config.size)
-		rc = err_set(e, ERR_DIGEST, "%zu bytes, the manifest says %" PRIu64,
-		    body.len, m->config.size);
-	return rc < 0 ? rc : image_config_parse(body, m->config.media_type,
+	return rc < 0 ? rc : image_config_parse(buf_span(&doc->body), m->config.media_type,
 	    &req->platform, m->nlayers, config, e);
 }
 
@@ -218,7 +133,7 @@ pull_manifest(const struct pull_request *req, const struct image_env *env,
 	rc = manifest_parse(buf_span(&doc->body), doc->content_type, &m, e);
 	if (rc < 0) {
 		err_wrap(e, "manifest");
-	} else if ((rc = fetch_config(req, env, &m, &config_doc, &config, e)) < 0) {
+	} else if ((rc = read_config(req, env, &m, &config_doc, &config, e)) < 0) {
 		err_wrap(e, "config %.19s…", m.config.digest.text);
 	} else if ((rc = check_mix(req, &m, res, e)) < 0) {
 		err_wrap(e, "policy");
@@ -238,13 +153,14 @@ pull_image(const struct pull_request *req, const struct image_env *env,
     struct pull_result *out, struct err *e)
 {
 	struct document doc = { .body = BUF(LIMIT_MANIFEST) };
+	const struct fetch_env by = fetch_by(env);
 	struct pull_result res = { 0 };
 	int rc;
 
 	rc = check_policy(req, e);
 	if (rc < 0)
 		return rc;
-	rc = resolve(req, env, &doc, &res, e);
+	rc = fetch_image(&by, &req->ref, &req->platform, &doc, &res.manifest, &res.index, e);
 	if (rc < 0)
 		err_wrap(e, "manifest");
 	else

@@ -6,16 +6,8 @@
 #ifndef IMAGE_PULL_H
 #define IMAGE_PULL_H
 
-#include "image/manifest.h"
+#include "image/fetch.h"
 #include "image/ocicrypt.h"
-#include "image/reference.h"
-
-/* A document as it arrived. body.max is its limit, set by whoever asks. */
-struct document {
-	struct buf	body;
-	char		content_type[128];	/* "" when not known */
-	char		content_digest[140];	/* Docker-Content-Digest; "" when not sent */
-};
 
 struct layer_plan {
 	size_t			 number, of;	/* 0-based, bottom first; of so many */
@@ -25,9 +17,8 @@ struct layer_plan {
 };
 
 struct image_env {
-	/* A manifest or index by tag or digest text. */
+	/* As in struct fetch_env. */
 	int	(*manifest)(void *, const struct image_ref *, const char *wanted, struct document *out, struct err *);
-	/* A small blob; nothing of it has been checked. */
 	int	(*blob)(void *, const struct image_ref *, const struct digest *, struct document *out, struct err *);
 	/*
 	 * Asks for a layer's key; it stays where keys are, known by the layer's number. The fingerprint tells that
