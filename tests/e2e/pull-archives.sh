@@ -161,7 +161,7 @@ refused "a FIFO" 22 --policy "$accept_policy" "docker-archive:$work/fifo"
 refused "no file" 22 --policy "$accept_policy" "docker-archive:$work/nowhere"
 
 # --- whose file it is --------------------------------------------------------
-if need_root "files that only root can read"; then
+if need_root "an archive that only root can read"; then
 	mkdir -m 700 "$work/private"
 	cp "$work/two.tar" "$work/private/two.tar"
 	chmod 600 "$work/private/two.tar"
