@@ -51,7 +51,8 @@ static const int word_stdio[] = {
 };
 
 static const int word_fdpass[] = {
-	SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(pipe2), END
+	SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(shutdown),
+	SCMP_SYS(pipe2), END
 };
 
 /* glibc: clone3 is refused, so that it falls back to clone. */

@@ -11,7 +11,7 @@
 
 enum sandbox_word {		/* each a list of system calls in sandbox.c */
 	WORD_STDIO,		/* read, write, poll, memory, time, exit */
-	WORD_FDPASS,		/* sendmsg and recvmsg on sockets that are there, new pipes */
+	WORD_FDPASS,		/* sendmsg, recvmsg and shutdown on sockets that are there, new pipes */
 	WORD_THREAD,		/* one more thread and its futex */
 	WORD_FILE_READ,		/* open for reading, stat, getdents */
 	WORD_TREE_WRITE,	/* create, link, unlink, owner, mode, times, xattrs */
