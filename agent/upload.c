@@ -367,9 +367,11 @@ static int
 take_location(struct upload *u, struct err *e)
 {
 	autobuf to = BUF(LIMIT_URL);
-	bool home;
+	bool home = false;
 	int rc = resolve(u, &to, &home, e);
 
+	if (rc == 0 && strchr(buf_str(&to), '#') != NULL)
+		rc = err_set(e, ERR_REGISTRY, "a place with a fragment");
 	if (rc < 0)
 		return err_wrap(e, "%s: where to upload", u->place.ref.domain);
 	u->location_home = home;
@@ -421,6 +423,16 @@ not_there(struct upload *u, struct err *e)
 	return start_request(u, u->job == JOB_CLOSE ? UPLOAD_CLOSE : UPLOAD_BEGIN, e);
 }
 
+/* An upload that is no more may have been closed by a request whose answer was lost. */
+static int
+gone(struct upload *u, struct err *e)
+{
+	if (u->request != UPLOAD_CLOSE || u->looked)
+		return refused(u, e);
+	u->looked = true;
+	return start_request(u, UPLOAD_CHECK, e);
+}
+
 static int
 done(struct upload *u, struct err *e)
 {
@@ -460,6 +472,8 @@ next_step(struct upload *u, struct err *e)
 	case 307:
 	case 308:
 		return follow(u, e);
+	case 404:
+		return u->request == UPLOAD_CHECK ? not_there(u, e) : gone(u, e);
 	default:
 		return u->request == UPLOAD_CHECK && !retry_status(status) ? not_there(u, e) : refused(u, e);
 	}
@@ -509,7 +523,7 @@ begin_job(struct upload *u, enum upload_job job)
 	u->retry = (struct retry){ 0 };
 	u->last = (struct err){ 0 };
 	u->sent = 0;
-	u->there = false;
+	u->there = u->looked = false;
 	if (c->deadline >= 0)
 		rc = loop_timer(loop_of(u), MAX(c->deadline - sys_now_ms(), 0), on_deadline, u, &e);
 	if (rc < 0)

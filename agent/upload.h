@@ -37,6 +37,7 @@ struct upload {
 	/* This attempt */
 	enum upload_request	 request, behind_token;
 	bool			 plain, at_home, final;
+	bool			 looked;	/* for what an upload that is no more has left */
 	unsigned		 redirects;
 	struct login		 login;
 	struct transfer		 transfer;

@@ -50,8 +50,6 @@ registry_close_url(const char *location, const struct digest *digest, struct buf
 {
 	const char *query = strchr(location, '?'), *hex = strchr(digest->text, ':');
 
-	if (strchr(location, '#') != NULL)
-		return err_set(e, ERR_REGISTRY, "an upload's Location with a fragment");
 	return buf_addf(out, e, "%s%sdigest=%.*s%%3A%s", location,
 	    query == NULL ? "?" : query[1] != '\0' ? "&" : "", (int)(hex - digest->text), digest->text, hex + 1);
 }

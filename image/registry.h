@@ -30,7 +30,7 @@ int registry_blob_url(const struct image_ref *, const struct digest *, bool plai
 
 /* "…/blobs/uploads/": where an upload begins. */
 int registry_upload_url(const struct image_ref *, bool plain_http, struct buf *out, struct err *) must_check;
-/* Where an upload ends: location, whose query stays, with the blob's digest behind it. -ERR_REGISTRY: no such URL. */
+/* Where an upload ends: its location (without a fragment), whose query stays, with the blob's digest behind it. */
 int registry_close_url(const char *location, const struct digest *, struct buf *out, struct err *) must_check;
 
 /*

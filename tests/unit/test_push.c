@@ -394,6 +394,14 @@ test_faults(void)
 	is_int(layer("", LAYER, LAYER, D1), 0, "an end whose answer was lost");
 	end(UPLOADS PATCH "||5242880\n" CLOSE1 HEAD1, "answer lost");
 
+	begin((const char *const[ANSWERS]){ OPENED, SENT, NOT_THERE, THERE });
+	is_int(layer("", LAYER, LAYER, D1), 0, "an upload that was closed already");
+	end(UPLOADS PATCH "||5242880\n" CLOSE1 HEAD1, "closed already");
+
+	begin((const char *const[ANSWERS]){ OPENED, SENT, NOT_THERE, NOT_THERE, NOT_THERE });
+	is_int(layer("", LAYER, LAYER, D1), ERR_IMAGE_NOTFOUND, "an upload that is no more");
+	end(UPLOADS PATCH "||5242880\n" CLOSE1 HEAD1 CLOSE1, "no more");
+
 	begin((const char *const[ANSWERS]){ OPENED, "+" SOON, OPENED, SENT, MADE });
 	is_int(layer("", LAYER, LAYER, D1), 0, "a layer refused for a while before its first byte");
 	end(UPLOADS PATCH "||0\n" UPLOADS PATCH "||5242880\n" CLOSE1, "before its first byte");
@@ -425,9 +433,9 @@ test_lies(void)
 	is_int(layer("", LAYER, LAYER, D1), ERR_REGISTRY, "a Location that is no place to upload to");
 	end(UPLOADS, "no place");
 
-	begin((const char *const[ANSWERS]){ NOT_THERE, OK("202 Accepted") "Location: /a#b\r\n\r\n" });
-	is_int(document(STORE_BLOB, D1, 10), ERR_REGISTRY, "a Location with a fragment");
-	end(HEAD1 UPLOADS, "fragment");
+	begin((const char *const[ANSWERS]){ OK("202 Accepted") "Location: /a#b\r\n\r\n" });
+	is_int(layer("", LAYER, LAYER, D1), ERR_REGISTRY, "a Location with a fragment");
+	end(UPLOADS, "fragment");
 
 	begin((const char *const[ANSWERS]){ OPENED, SENT, OK("201 Created") "Docker-Content-Digest: " D2 "\r\n\r\n" });
 	is_int(layer("", 10, 10, D1), ERR_DIGEST, "another digest than that of the layer");
