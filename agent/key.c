@@ -5,12 +5,11 @@
  */
 #include "lib/base.h"
 
-#include "agent/keyring.h"
+#include "agent/keywrap.h"
 
 #include <fcntl.h>
 #include <poll.h>
 
-#include "keyprovider/packet.h"
 #include "lib/crypto.h"
 #include "lib/secret.h"
 #include "lib/sys.h"
@@ -22,6 +21,7 @@ struct layer_key {
 
 struct keeper {
 	struct keyring		 ring;
+	struct keywrap		 wrap;
 	struct layer_key	*keys;		/* LIMIT_LAYERS in secret memory */
 };
 
@@ -153,31 +153,19 @@ answer_resource(struct keeper *k, const struct msg *m, struct err *e)
 	return role_answer(FD_CONTROL, M_KEY_DONE, m->id, rc < 0 ? &failed : NULL, e);
 }
 
-/* Makes a layer key, keeps it for M_KEY_LINK, gives the packet that holds it wrapped. */
+/* Makes a layer key, keeps it for M_KEY_LINK, and wraps it for every recipient. */
 static int
-make_key(struct keeper *k, uint32_t layer, const char *kid, const char *digest,
-    struct buf *packet, struct err *e)
+make_key(struct keeper *k, uint32_t layer, const char *digest, struct ocicrypt_wrapped *out, struct err *e)
 {
-	autobuf kek = BUF_SECRET(64);
-	autobuf text = BUF_SECRET(KIB(8));
 	struct layer_key *key;
-	struct kbs_uri uri;
 	int rc;
 
 	if (layer >= LIMIT_LAYERS)
 		return err_set(e, ERR_PROTO, "layer %u", layer);
 	key = &k->keys[layer];
-	rc = kbs_uri_parse(span_str(kid), &uri, e);
+	rc = crypto_random(&key->private, sizeof(key->private), e);
 	if (rc == 0)
-		rc = keyring_need_broker(&k->ring, e);
-	if (rc == 0)
-		rc = kbc_get_key(&k->ring.kbc, &uri, &kek, e);
-	if (rc == 0)
-		rc = crypto_random(&key->private, sizeof(key->private), e);
-	if (rc == 0)
-		rc = ocicrypt_private_format(&key->private, digest, &text, e);
-	if (rc == 0)
-		rc = packet_wrap(&uri, buf_span(&kek), buf_span(&text), packet, e);
+		rc = keywrap(&k->wrap, &k->ring, &key->private, digest, out, e);
 	key->used = rc == 0;
 	return rc;
 }
@@ -185,25 +173,51 @@ make_key(struct keeper *k, uint32_t layer, const char *kid, const char *digest,
 static int
 answer_wrap(struct keeper *k, const struct msg *m, struct err *e)
 {
-	autobuf packet = BUF(LIMIT_PACKET);
+	cleanup(ocicrypt_wrapped_fini) struct ocicrypt_wrapped made = { 0 };
 	struct msg_reader r = msg_reader(m);
 	struct err failed = { 0 };
-	char kid[LIMIT_URI], digest[160];
 	uint32_t layer = msg_get_u32(&r);
+	char digest[160];
 	automsg out;
 	int rc;
 
-	msg_get_str(&r, kid, sizeof(kid));
 	msg_get_str(&r, digest, sizeof(digest));
 	if (!msg_get_end(&r))
 		return err_set(e, ERR_PROTO, "request that cannot be read");
-	if (make_key(k, layer, kid, digest, &packet, &failed) < 0)
+	if (make_key(k, layer, digest, &made, &failed) < 0)
 		return role_answer(FD_CONTROL, M_KEY_DONE, m->id, &failed, e);
 	msg_init(&out, M_KEY_DONE, m->id);
 	rc = msg_put_u8(&out, 0, e);
-	if (rc == 0)
-		rc = msg_put_bytes(&out, buf_span(&packet), e);
+	for (int i = 0; i < SCHEME_COUNT && rc == 0; i++)
+		rc = msg_put_bytes(&out, buf_span(&made.value[i]), e);
 	return rc < 0 ? rc : msg_send(FD_CONTROL, &out, -1, e);
+}
+
+static int
+add_recipient(struct keeper *k, const struct msg *m, struct err *e)
+{
+	struct msg_reader r = msg_reader(m);
+	char params[LIMIT_URI];
+
+	msg_get_str(&r, params, sizeof(params));
+	if (!msg_get_end(&r))
+		return err_set(e, ERR_PROTO, "recipient");
+	keywrap_add_provider(&k->wrap, params);
+	return 0;
+}
+
+static int
+add_recipient_file(struct keeper *k, const struct msg *m, struct err *e)
+{
+	struct msg_reader r = msg_reader(m);
+	uint8_t scheme = msg_get_u8(&r);
+	char name[256];
+
+	msg_get_str(&r, name, sizeof(name));
+	if (!msg_get_end(&r) || scheme >= SCHEME_COUNT)
+		return err_set(e, ERR_PROTO, "recipient");
+	keywrap_add_file(&k->wrap, (enum ocicrypt_scheme)scheme, m->fds[0], name);
+	return 0;
 }
 
 static int
@@ -279,6 +293,8 @@ from_monitor(struct keeper *k, struct err *e)
 		{ .type = M_KEY_SETUP, .max_len = KIB(1) },
 		{ .type = M_KEY_SOURCE, .max_len = KIB(1) },
 		{ .type = M_KEY_ONE, .max_len = KIB(2), .fds = 1 },
+		{ .type = M_KEY_RECIPIENT, .max_len = KIB(2) },
+		{ .type = M_KEY_RECIPIENT_FILE, .max_len = KIB(1), .fds = 1 },
 		{ .type = M_KEY_RESOURCE, .max_len = KIB(2), .fds = 1 },
 		{ .type = M_KEY_WRAP, .max_len = KIB(2) },
 		{ .type = M_KEY_LINK, .max_len = 4, .fds = 1 },
@@ -307,6 +323,12 @@ from_monitor(struct keeper *k, struct err *e)
 		break;
 	case M_KEY_ONE:
 		rc = set_one(k, &m, e);
+		break;
+	case M_KEY_RECIPIENT:
+		rc = add_recipient(k, &m, e);
+		break;
+	case M_KEY_RECIPIENT_FILE:
+		rc = add_recipient_file(k, &m, e);
 		break;
 	case M_KEY_RESOURCE:
 		rc = answer_resource(k, &m, e);
@@ -414,7 +436,7 @@ serve_until_gone(struct keeper *k, struct err *e)
 static int
 serve(struct err *e)
 {
-	struct keeper k;
+	static struct keeper k;
 	int rc;
 
 	keyring_init(&k.ring);
@@ -423,6 +445,7 @@ serve(struct err *e)
 		return err_set(e, ERR_NOMEM, "key table");
 	rc = serve_until_gone(&k, e);
 	keyring_fini(&k.ring);
+	keywrap_fini(&k.wrap);
 	secret_free(k.keys, KEYS_SIZE);
 	return rc;
 }

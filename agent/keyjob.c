@@ -17,12 +17,24 @@ keyjob_start(struct monitor *m, const char *kbc_params, int *control, struct err
 	return rc;
 }
 
-/* The answer to whatever was asked last; extra gets the packet if there is to be one. */
 static int
-await(struct monitor *m, int control, struct buf *packet, struct err *e)
+take_wrapped(struct msg_reader *r, struct ocicrypt_wrapped *out, struct err *e)
+{
+	int rc = 0;
+
+	for (int i = 0; i < SCHEME_COUNT && rc == 0; i++) {
+		out->value[i] = (struct buf)BUF(LIMIT_ANNOTATION);
+		rc = buf_add_span(&out->value[i], msg_get_bytes(r, LIMIT_ANNOTATION), e);
+	}
+	return rc;
+}
+
+/* The answer to whatever was asked last; wrapped gets the keys if there are to be some. */
+static int
+await(struct monitor *m, int control, struct ocicrypt_wrapped *wrapped, struct err *e)
 {
 	static const struct msg_rule rules[] = {
-		{ .type = M_KEY_DONE, .max_len = LIMIT_PACKET + 16 }, { 0 },
+		{ .type = M_KEY_DONE, .max_len = LIMIT_MSG }, { 0 },
 	};
 	struct msg_reader r;
 	automsg answer;
@@ -34,8 +46,8 @@ await(struct monitor *m, int control, struct buf *packet, struct err *e)
 		return rc;
 	r = msg_reader(&answer);
 	rc = role_verdict(&r, e);
-	if (rc == 0 && packet != NULL)
-		rc = buf_add_span(packet, msg_get_bytes(&r, LIMIT_PACKET), e);
+	if (rc == 0 && wrapped != NULL)
+		rc = take_wrapped(&r, wrapped, e);
 	if (rc == 0 && !msg_get_end(&r))
 		rc = err_set(e, ERR_PROTO, "answer that cannot be read");
 	return rc;
@@ -57,8 +69,8 @@ keyjob_resource(struct monitor *m, int control, const char *uri, int fd, struct 
 }
 
 int
-keyjob_wrap(struct monitor *m, int control, uint32_t layer, const char *kid, const char *digest,
-    struct buf *packet, struct err *e)
+keyjob_wrap(struct monitor *m, int control, uint32_t layer, const char *digest, struct ocicrypt_wrapped *out,
+    struct err *e)
 {
 	automsg ask;
 	int rc;
@@ -66,10 +78,8 @@ keyjob_wrap(struct monitor *m, int control, uint32_t layer, const char *kid, con
 	msg_init(&ask, M_KEY_WRAP, layer);
 	rc = msg_put_u32(&ask, layer, e);
 	if (rc == 0)
-		rc = msg_put_str(&ask, kid, e);
-	if (rc == 0)
 		rc = msg_put_str(&ask, digest, e);
 	if (rc == 0)
 		rc = msg_send(control, &ask, -1, e);
-	return rc < 0 ? rc : await(m, control, packet, e);
+	return rc < 0 ? rc : await(m, control, out, e);
 }

@@ -5,6 +5,7 @@
 #define AGENT_KEYJOB_H
 
 #include "agent/monitor.h"
+#include "image/ocicrypt.h"
 
 /* Starts the key role with this broker; *control is its socket. */
 int keyjob_start(struct monitor *, const char *kbc_params, int *control, struct err *) must_check;
@@ -12,8 +13,11 @@ int keyjob_start(struct monitor *, const char *kbc_params, int *control, struct 
 /* Writes a resource to fd; the bytes do not pass through this process. */
 int keyjob_resource(struct monitor *, int control, const char *uri, int fd, struct err *) must_check;
 
-/* Makes a layer key wrapped under kid; packet is its annotation packet (not base64). */
-int keyjob_wrap(struct monitor *, int control, uint32_t layer, const char *kid, const char *digest,
-    struct buf *packet, struct err *) must_check;
+/*
+ * Makes a layer key, wrapped for every recipient (agent/recipients.h); digest: of the plain blob. out comes zeroed; its values
+ * are those of the layer's annotations.
+ */
+int keyjob_wrap(struct monitor *, int control, uint32_t layer, const char *digest, struct ocicrypt_wrapped *out,
+    struct err *) must_check;
 
 #endif

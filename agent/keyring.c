@@ -7,6 +7,7 @@
 #include "agent/keyring.h"
 
 #include "agent/keyask.h"
+#include "keyprovider/client.h"
 #include "keyprovider/jwe.h"
 #include "keyprovider/kek.h"
 #include "keyprovider/pkcs7.h"
@@ -14,6 +15,7 @@
 #include "lib/sys.h"
 
 #define PASSWORD_MAX	KIB(1)
+#define CALL_MS		50000	/* as others wait for their provider */
 
 static int
 read_file(void *arg, size_t n, struct buf *out, struct err *e)
@@ -180,13 +182,53 @@ need_keys(struct keyring *k, struct err *e)
 	return other ? 0 : keyring_need_broker(k, e);
 }
 
+/* Another key provider wraps or unwraps; each call has a connection of its own. */
+static int
+call_other(struct keyring *k, enum provider_op op, const char *parameter, struct span data, struct buf *result,
+    struct err *e)
+{
+	static const client_transport transports[PROVIDER_TRANSPORT_COUNT] = {
+		[PROVIDER_CMD] = client_cmd,
+	};
+	char authority[KEYASK_AUTHORITY];
+	enum provider_transport which;
+	autoclose int fd = -1;
+	int rc = keyask_connect(k->ask, &which, authority, &fd, e);
+
+	if (rc < 0)
+		return rc;
+	if (transports[which] == NULL)
+		return err_set(e, ERR_UNSUPPORTED, "a key provider can be asked as cmd: only");
+	return client_call(transports[which], fd, authority, op, span_str(parameter), data, sys_now_ms() + CALL_MS,
+	    result, e);
+}
+
+int
+keyring_wrap(struct keyring *k, const char *params, struct span plain, struct buf *packet, struct err *e)
+{
+	autobuf theirs = BUF_SECRET(LIMIT_PACKET);
+	int rc;
+
+	if (k->source & KEY_SOURCE_PROVIDER) {
+		rc = call_other(k, PROVIDER_WRAP, params, plain, &theirs, e);
+		return rc < 0 ? rc : buf_add_span(packet, buf_span(&theirs), e);
+	}
+	rc = need_keys(k, e);
+	return rc < 0 ? rc : provider_wrap(&k->provider, span_str(params), plain, packet, e);
+}
+
 /* Packet → key encryption key → private options. */
 static int
 open_packet(struct keyring *k, struct span text, struct buf *plain, struct err *e)
 {
 	cleanup(packet_fini) struct packet p = { .iv_len = 0 };
-	int rc = need_keys(k, e);
+	int rc;
 
+	/* Which broker it shall ask, for providers that want to be told; others get what skopeo says for nothing. */
+	if (k->source & KEY_SOURCE_PROVIDER)
+		return call_other(k, PROVIDER_UNWRAP, k->params_text[0] != '\0' ? k->params_text : "Enabled", text,
+		    plain, e);
+	rc = need_keys(k, e);
 	if (rc == 0)
 		rc = packet_parse(text, &p, e);
 	if (rc < 0)

@@ -52,4 +52,7 @@ void keyring_add_file(struct keyring *, int fd, const char *name);
 int keyring_unwrap(struct keyring *, const struct span wrapped[SCHEME_COUNT], struct ocicrypt_private *out,
     struct err *) must_check;
 
+/* Wraps for one recipient by key provider (struct provider_params): by our keys, or by another provider. */
+int keyring_wrap(struct keyring *, const char *params, struct span plain, struct buf *packet, struct err *) must_check;
+
 #endif

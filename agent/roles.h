@@ -94,9 +94,10 @@ enum {
 	M_KEY_PASSWORD,	/* monitor → key: fd: holds the password of the key that follows */
 	M_KEY_FILE,	/* monitor → key: str name; fd: a private key or certificate */
 	M_KEY_RESOURCE,	/* monitor → key: str uri; fd: where the bytes go */
-	M_KEY_WRAP,	/* monitor → key: u32 layer, str kid, str digest of the plain blob: makes a layer key */
+	M_KEY_WRAP,	/* monitor → key: u32 layer, str digest of the plain blob: makes a layer key, wrapped for every
+			 * recipient */
 	M_KEY_LINK,	/* monitor → key: u32 layer; fd: socket of its crypt process, gets M_LAYER_KEY */
-	M_KEY_DONE,	/* key → monitor: err?, bytes packet (M_KEY_WRAP) */
+	M_KEY_DONE,	/* key → monitor: err?, of M_KEY_WRAP bytes wrapped keys by each ocicrypt_scheme, as in M_UNWRAP */
 	M_KEY_SOURCE,	/* monitor → key: u8 flags (enum key_source_flag), str path of the key file or directory */
 	M_KEY_ONE,	/* monitor → key: str kid; fd: holds the one key there is */
 	M_KEY_RECIPIENT,/* monitor → key: str parameters of a key provider: every layer key is wrapped for it */

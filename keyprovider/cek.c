@@ -7,7 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 
-enum { IV = 12, TAG = 16, WRAP_BLOCK = 8, DERIVED_MAX = 32 };
+enum { IV = 12, TAG = 16, WRAP_BLOCK = 8, WRAP_MAX = 64, DERIVED_MAX = 32 };
 
 static const char provider[] = "provider=default";
 
@@ -133,4 +133,53 @@ cek_open(struct span key, struct span iv, struct span aad, struct span sealed, s
 		return failed(e);
 	plain.len = sealed.len;
 	return buf_add_span(out, buf_span(&plain), e);
+}
+
+int
+cek_wrap(struct span kek, struct span key, struct buf *wrapped, struct err *e)
+{
+	cleanup(cipher_fini) struct cipher c = { 0 };
+	int rc, n = 0;
+
+	if (key.len < (size_t)2 * WRAP_BLOCK || key.len % WRAP_BLOCK != 0 || key.len > WRAP_MAX)
+		return err_set(e, ERR_BUG, "crypto: length of a key to wrap");
+	rc = cipher_new(kek.len, "WRAP", &c, e);
+	if (rc == 0)
+		rc = buf_reserve(wrapped, key.len + (size_t)2 * WRAP_BLOCK, e);
+	if (rc < 0)
+		return rc;
+	EVP_CIPHER_CTX_set_flags(c.ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
+	if (EVP_EncryptInit_ex2(c.ctx, c.alg, kek.p, NULL, NULL) != 1 ||
+	    EVP_EncryptUpdate(c.ctx, wrapped->data + wrapped->len, &n, key.p, (int)key.len) != 1 ||
+	    (size_t)n != key.len + WRAP_BLOCK)
+		return no_memory(e);
+	wrapped->len += (size_t)n;
+	return 0;
+}
+
+int
+cek_seal(struct span key, struct span iv, struct span aad, struct span plain, struct buf *sealed, struct buf *tag,
+    struct err *e)
+{
+	cleanup(cipher_fini) struct cipher c = { 0 };
+	uint8_t end[TAG], made[TAG];
+	int rc, n = 0, last = 0;
+
+	if (iv.len != IV || plain.len == 0 || aad.len > INT_MAX || plain.len > INT_MAX)
+		return err_set(e, ERR_BUG, "crypto: length of iv or text");
+	rc = cipher_new(key.len, "GCM", &c, e);
+	if (rc == 0)
+		rc = buf_reserve(sealed, plain.len, e);
+	if (rc == 0)
+		rc = buf_reserve(tag, TAG, e);
+	if (rc < 0)
+		return rc;
+	if (EVP_EncryptInit_ex2(c.ctx, c.alg, key.p, iv.p, NULL) != 1 ||
+	    (aad.len > 0 && EVP_EncryptUpdate(c.ctx, NULL, &n, aad.p, (int)aad.len) != 1) ||
+	    EVP_EncryptUpdate(c.ctx, sealed->data + sealed->len, &n, plain.p, (int)plain.len) != 1 ||
+	    EVP_EncryptFinal_ex(c.ctx, end, &last) != 1 ||
+	    EVP_CIPHER_CTX_ctrl(c.ctx, EVP_CTRL_AEAD_GET_TAG, TAG, made) != 1)
+		return no_memory(e);
+	sealed->len += plain.len;
+	return buf_add(tag, made, TAG, e);
 }

@@ -17,4 +17,10 @@ int cek_unwrap(struct span kek, struct span wrapped, struct buf *key, struct err
 int cek_open(struct span key, struct span iv, struct span aad, struct span sealed, struct span tag,
     struct buf *out, struct err *) must_check;
 
+/* The same in the other direction. Appends key.len + 8 bytes; key of 16 to 64 bytes, a multiple of 8. */
+int cek_wrap(struct span kek, struct span key, struct buf *wrapped, struct err *) must_check;
+/* Appends to sealed as many bytes as plain has, and to tag 16. */
+int cek_seal(struct span key, struct span iv, struct span aad, struct span plain, struct buf *sealed, struct buf *tag,
+    struct err *) must_check;
+
 #endif

@@ -14,7 +14,7 @@
 #include "lib/json.h"
 #include "lib/limits.h"
 
-enum { NUMBER_MAX = 2048, NUMBERS = 8 };
+enum { NUMBER_MAX = 2048, NUMBERS = 8, PUBLIC_NUMBERS = 2 };
 
 static const struct {
 	const char	*name, *param;
@@ -60,19 +60,20 @@ reverse(struct buf *b)
 }
 
 static int
-make(const char *type, const OSSL_PARAM *params, enum pkey_kind kind, struct pkey *out, struct err *e)
+make(const char *type, const OSSL_PARAM *params, bool public, enum pkey_kind kind, struct pkey *out, struct err *e)
 {
+	int selection = public ? EVP_PKEY_PUBLIC_KEY : EVP_PKEY_KEYPAIR;
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, "provider=default");
 	EVP_PKEY *evp = NULL;
 	bool good;
 
 	/* The parameters are only read. */
 	good = ctx != NULL && EVP_PKEY_fromdata_init(ctx) > 0 &&
-	    EVP_PKEY_fromdata(ctx, &evp, EVP_PKEY_KEYPAIR, (OSSL_PARAM *)(uintptr_t)params) > 0;
+	    EVP_PKEY_fromdata(ctx, &evp, selection, (OSSL_PARAM *)(uintptr_t)params) > 0;
 	EVP_PKEY_CTX_free(ctx);
 	ERR_clear_error();
 	if (!good)
-		return err_set(e, ERR_PARSE, "the numbers do not make a private key");
+		return err_set(e, ERR_PARSE, "the numbers do not make a %s key", public ? "public" : "private");
 	*out = (struct pkey){ kind, evp };
 	return 0;
 }
@@ -85,25 +86,26 @@ free_numbers(struct buf (*numbers)[NUMBERS])
 }
 
 static int
-parse_rsa(struct json_val key, struct pkey *out, struct err *e)
+parse_rsa(struct json_val key, bool public, struct pkey *out, struct err *e)
 {
+	const size_t n = public ? PUBLIC_NUMBERS : NUMBERS;
 	cleanup(free_numbers) struct buf numbers[NUMBERS];
 	OSSL_PARAM params[NUMBERS + 1];
 	int rc = 0;
 
 	for (size_t i = 0; i < NUMBERS; i++)
 		numbers[i] = (struct buf)BUF_SECRET(NUMBER_MAX);
-	for (size_t i = 0; i < NUMBERS && rc == 0; i++) {
+	for (size_t i = 0; i < n && rc == 0; i++) {
 		rc = read_number(key, rsa_members[i].name, &numbers[i], e);
 		reverse(&numbers[i]);
 		params[i] = OSSL_PARAM_construct_BN(rsa_members[i].param, numbers[i].data, numbers[i].len);
 	}
-	params[NUMBERS] = OSSL_PARAM_construct_end();
-	return rc < 0 ? rc : make("RSA", params, PKEY_RSA, out, e);
+	params[n] = OSSL_PARAM_construct_end();
+	return rc < 0 ? rc : make("RSA", params, public, PKEY_RSA, out, e);
 }
 
 static int
-parse_ec(struct json_val key, struct pkey *out, struct err *e)
+parse_ec(struct json_val key, bool public, struct pkey *out, struct err *e)
 {
 	autobuf point = BUF(1 + (size_t)2 * NUMBER_MAX), d = BUF_SECRET(NUMBER_MAX);
 	char group[16] = "";
@@ -121,9 +123,9 @@ parse_ec(struct json_val key, struct pkey *out, struct err *e)
 		rc = read_number(key, "x", &point, e);
 	if (rc == 0)
 		rc = read_number(key, "y", &point, e);
-	if (rc == 0)
+	if (rc == 0 && !public)
 		rc = read_number(key, "d", &d, e);
-	if (rc == 0 && (point.len != 1 + 2 * size || d.len != size))
+	if (rc == 0 && (point.len != 1 + 2 * size || (!public && d.len != size)))
 		rc = err_set(e, ERR_PARSE, "x, y or d have not the length of this curve");
 	if (rc < 0)
 		return rc;
@@ -131,31 +133,44 @@ parse_ec(struct json_val key, struct pkey *out, struct err *e)
 	snprintf(group, sizeof(group), "%s", curves[c].group);
 	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, group, 0);
 	params[1] = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point.data, point.len);
-	params[2] = OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PRIV_KEY, d.data, d.len);
+	params[2] = public ? OSSL_PARAM_construct_end() :
+	    OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PRIV_KEY, d.data, d.len);
 	params[3] = OSSL_PARAM_construct_end();
-	return make("EC", params, curves[c].kind, out, e);
+	return make("EC", params, public, curves[c].kind, out, e);
 }
 
-int
-jwk_parse(struct span text, struct pkey *out, struct err *e)
+static int
+parse(struct span text, bool public, struct pkey *out, struct err *e)
 {
 	autojson doc = NULL;
 	struct json_val key, kty;
 	int rc = json_parse(text, &doc, e);
 
 	if (rc < 0)
-		return err_wrap(e, "JWK");
+		return rc;
 	key = json_root(doc);
 	kty = json_get(key, "kty");
 	if (!json_is(key, JSON_OBJECT) || !json_is(kty, JSON_STRING))
-		return err_set(e, ERR_PARSE, "JWK: no key");
+		return err_set(e, ERR_PARSE, "no key");
+	if (public && json_ok(json_get(key, "d")))
+		return err_set(e, ERR_PARSE, "is a private key: a recipient's public one is wanted");
 	if (json_ok(json_get(key, "oth")))
-		return err_set(e, ERR_UNSUPPORTED, "JWK: an RSA key of more than two primes");
+		return err_set(e, ERR_UNSUPPORTED, "an RSA key of more than two primes");
 	if (json_str_eq(kty, "RSA"))
-		rc = parse_rsa(key, out, e);
-	else if (json_str_eq(kty, "EC"))
-		rc = parse_ec(key, out, e);
-	else
-		return err_set(e, ERR_UNSUPPORTED, "JWK: a key that is neither RSA nor EC");
-	return rc < 0 ? err_wrap(e, "JWK") : 0;
+		return parse_rsa(key, public, out, e);
+	if (json_str_eq(kty, "EC"))
+		return parse_ec(key, public, out, e);
+	return err_set(e, ERR_UNSUPPORTED, "a key that is neither RSA nor EC");
+}
+
+int
+jwk_parse(struct span text, struct pkey *out, struct err *e)
+{
+	return parse(text, false, out, e) < 0 ? err_wrap(e, "JWK") : 0;
+}
+
+int
+jwk_parse_public(struct span text, struct pkey *out, struct err *e)
+{
+	return parse(text, true, out, e) < 0 ? err_wrap(e, "JWK") : 0;
 }

@@ -95,9 +95,8 @@ no_memory(struct err *e)
 	return err_set(e, ERR_NOMEM, "crypto: out of memory");
 }
 
-/* Takes the key over, if it is of a kind that is known. */
-static int
-adopt(EVP_PKEY *evp, struct pkey *out, struct err *e)
+int
+pkey_adopt(EVP_PKEY *evp, struct pkey *out, struct err *e)
 {
 	char group[32] = "";
 
@@ -115,7 +114,7 @@ adopt(EVP_PKEY *evp, struct pkey *out, struct err *e)
 		}
 	}
 	EVP_PKEY_free(evp);
-	return err_set(e, ERR_UNSUPPORTED, "a private key that is neither RSA nor EC with P-256, P-384 or P-521");
+	return err_set(e, ERR_UNSUPPORTED, "a key that is neither RSA nor EC with P-256, P-384 or P-521");
 }
 
 int
@@ -125,7 +124,7 @@ pkey_from_der(struct span der, struct pkey *out, struct err *e)
 	EVP_PKEY *evp = d2i_AutoPrivateKey_ex(NULL, &p, (long)der.len, NULL, provider);
 
 	if (evp != NULL && p == der.p + der.len)
-		return adopt(evp, out, e);
+		return pkey_adopt(evp, out, e);
 	EVP_PKEY_free(evp);
 	ERR_clear_error();
 	return err_set(e, ERR_PARSE, "not a private key in PKCS#8, PKCS#1 or SEC1");
@@ -150,7 +149,7 @@ pkey_from_encrypted(struct span der, struct span password, struct pkey *out, str
 		evp = EVP_PKCS82PKEY_ex(info, NULL, provider);
 	PKCS8_PRIV_KEY_INFO_free(info);
 	if (evp != NULL)
-		return adopt(evp, out, e);
+		return pkey_adopt(evp, out, e);
 	ERR_clear_error();
 	return err_set(e, ERR_CONFIG, "the password does not open it, or it is encrypted in a way not known here");
 }
@@ -320,25 +319,39 @@ derive(const struct pkey *k, EVP_PKEY *peer, struct buf *shared)
 	return true;
 }
 
+static int
+agree(const struct pkey *k, EVP_PKEY *peer, struct buf *shared, struct err *e)
+{
+	int rc = buf_reserve(shared, curves[k->kind].size, e);
+	bool good;
+
+	if (rc < 0)
+		return rc;
+	good = derive(k, peer, shared);
+	ERR_clear_error();
+	return good ? 0 : err_set(e, ERR_DECRYPT, "decryption failed");
+}
+
 int
 pkey_ecdh(const struct pkey *k, struct span x, struct span y, struct buf *shared, struct err *e)
 {
 	EVP_PKEY *peer;
-	size_t size;
-	bool good;
 	int rc;
 
 	if (k->kind == PKEY_RSA)
 		return err_set(e, ERR_BUG, "crypto: not an EC key");
-	size = curves[k->kind].size;
-	if (x.len != size || y.len != size)
+	if (x.len != curves[k->kind].size || y.len != curves[k->kind].size)
 		return err_set(e, ERR_DECRYPT, "decryption failed");
-	rc = buf_reserve(shared, size, e);
-	if (rc < 0)
-		return rc;
 	peer = make_peer(k->kind, x, y);
-	good = derive(k, peer, shared);
+	rc = agree(k, peer, shared, e);
 	EVP_PKEY_free(peer);
-	ERR_clear_error();
-	return good ? 0 : err_set(e, ERR_DECRYPT, "decryption failed");
+	return rc;
+}
+
+int
+pkey_ecdh_peer(const struct pkey *k, const struct pkey *peer, struct buf *shared, struct err *e)
+{
+	if (k->kind == PKEY_RSA || k->kind != peer->kind)
+		return err_set(e, ERR_BUG, "crypto: not EC keys of one curve");
+	return agree(k, peer->evp, shared, e);
 }

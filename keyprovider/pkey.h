@@ -28,6 +28,8 @@ int pkey_from_der(struct span der, struct pkey *out, struct err *) must_check;
 /* EncryptedPrivateKeyInfo. -ERR_CONFIG: the password does not open it. */
 int pkey_from_encrypted(struct span der, struct span password, struct pkey *out, struct err *) must_check;
 void pkey_fini(struct pkey *);
+/* Takes an OpenSSL key over, private or public, also if it fails. -ERR_UNSUPPORTED for other kinds and curves. */
+int pkey_adopt(struct evp_pkey_st *, struct pkey *out, struct err *) must_check;
 
 size_t pkey_coordinate_size(enum pkey_kind);	/* of an EC key */
 
@@ -44,5 +46,7 @@ int pkey_rsa_v15(const struct pkey *, struct span wrapped, size_t size, struct b
  * the point is not on the curve.
  */
 int pkey_ecdh(const struct pkey *, struct span x, struct span y, struct buf *shared, struct err *) must_check;
+/* The same with a public key of the same curve. */
+int pkey_ecdh_peer(const struct pkey *, const struct pkey *peer, struct buf *shared, struct err *) must_check;
 
 #endif
