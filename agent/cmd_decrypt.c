@@ -7,6 +7,7 @@
 static struct {
 	const char		*kbc_params, *platform;
 	const char		*decryption_keys[OPTION_LIST];
+	struct key_source_options keys;
 	bool			 json;
 	struct net_options	 net;
 } opt = { .net = NET_OPTIONS };
@@ -14,6 +15,7 @@ static struct {
 static const struct option_def options[] = {
 	{ "decryption-key", "KEY...", "private key or certificate: FILE[:file=PASSWORDFILE|:fd=N]", opt.decryption_keys, NULL },
 	{ "aa-kbc-params", "NAME::URI", "the key broker (offline_fs_kbc::/dir)", &opt.kbc_params, NULL },
+	KEY_SOURCE_OPTION_DEFS(opt.keys),
 	{ "platform", "OS/ARCH[/VARIANT]", "of an index (default: this machine's)", &opt.platform, NULL },
 	{ "json", NULL, "progress, result and errors as JSON lines", NULL, &opt.json },
 	NET_OPTION_DEFS(opt.net),
@@ -37,13 +39,14 @@ run(const char **operands, maybe_unused size_t n, struct err *e)
 		.destination = operands[1],
 		.platform = opt.platform,
 		.kbc_params = opt.kbc_params,
+		.keys = opt.keys,
 		.decryption_keys = opt.decryption_keys,
 		.net = &opt.net,
 		.json = opt.json,
 	};
 
-	if (opt.kbc_params == NULL && opt.decryption_keys[0] == NULL)
-		return err_set(e, ERR_USAGE, "wants --decryption-key or --aa-kbc-params");
+	if (opt.kbc_params == NULL && opt.decryption_keys[0] == NULL && opt.keys.keys == NULL)
+		return err_set(e, ERR_USAGE, "wants --decryption-key, --keys or --aa-kbc-params");
 	return copyjob_run(&o, e);
 }
 

@@ -10,10 +10,10 @@
 #include "agent/key_setup.h"
 #include "agent/keyjob.h"
 #include "agent/progress.h"
+#include "agent/recipients.h"
 #include "agent/source_setup.h"
 #include "image/manifest.h"
 #include "image/ocicrypt.h"
-#include "lib/codec.h"
 #include "lib/fs.h"
 #include "lib/sys.h"
 
@@ -25,6 +25,8 @@ struct job {
 	struct source_setup		 source;
 	struct destination_setup	 destination;
 	struct key_setup		 keys;
+	struct key_source		 key_source;
+	struct recipients		 recipients;
 	struct platform			 platform;
 	struct progress			 progress;
 	char				 layers[KIB(4)];
@@ -51,6 +53,18 @@ join_layers(struct job *j, struct err *e)
 	return 0;
 }
 
+static int
+open_recipients(struct job *j, struct err *e)
+{
+	const struct copy_options *o = j->opt;
+	int rc = recipients_open(o->recipients, &j->recipients, e);
+
+	if (rc == 0 && recipients_need_keys(&j->recipients) && o->kbc_params == NULL && o->keys.keys == NULL &&
+	    !o->keys.sample)
+		rc = err_set(e, ERR_USAGE, "a recipient by key provider wants --keys or --aa-kbc-params, where its key is");
+	return rc;
+}
+
 /* Everything that the user named is looked at before anything is made. */
 static int
 open_named(struct job *j, struct err *e)
@@ -59,6 +73,10 @@ open_named(struct job *j, struct err *e)
 	const struct copy_options *o = j->opt;
 	int rc = key_setup_open(o->decryption_keys != NULL ? o->decryption_keys : none, o->kbc_params, &j->keys, e);
 
+	if (rc == 0 && o->recipients != NULL)
+		rc = open_recipients(j, e);
+	if (rc == 0)
+		rc = key_source_open(&o->keys, &j->key_source, e);
 	if (rc == 0)
 		rc = source_open(o->source, &j->source, e);
 	if (rc == 0)
@@ -116,9 +134,11 @@ start_helpers(struct job *j, int key_a, struct err *e)
 		j->report = memfd_create("report", MFD_CLOEXEC);
 		return j->report < 0 ? err_sys(e, "report") : 0;
 	}
-	rc = monitor_start(&j->m, ROLE_KEY, &key_a, 1, &j->key, NULL, e);
+	rc = key_source_start(&j->key_source, &j->m, key_a, -1, &j->key, e);
 	if (rc == 0)
 		rc = key_setup_send(&j->keys, j->key, false, e);
+	if (rc == 0)
+		rc = recipients_send(&j->recipients, j->key, e);
 	return rc < 0 ? rc : destination_start(&j->destination, &j->m, e);
 }
 
@@ -176,17 +196,6 @@ show_progress(struct job *j, const struct msg *m)
 		progress_update(&j->progress, layer, (enum stage)stage, bytes);
 }
 
-/* The wrapped keys of a new layer key, which waits in the key role. */
-static int
-wrap_key(struct job *j, uint32_t layer, const char *digest, struct ocicrypt_wrapped *out, struct err *e)
-{
-	autobuf packet = BUF(LIMIT_PACKET);
-	int rc = keyjob_wrap(&j->m, j->key, layer, j->opt->kid, digest, &packet, e);
-
-	out->value[SCHEME_PROVIDER] = (struct buf)BUF(LIMIT_ANNOTATION);
-	return rc < 0 ? rc : base64_encode(buf_span(&packet), &out->value[SCHEME_PROVIDER], e);
-}
-
 /* A crypt process that writes to out; with_key: key sends it the layer's. */
 static int
 start_crypt(struct job *j, uint32_t layer, bool with_key, int out, int *control, struct err *e)
@@ -235,7 +244,7 @@ serve_layer(struct job *j, const struct msg *ask, struct err *e)
 	if (!msg_get_end(&r) || layer >= j->nlayers || how >= COPY_HOW_COUNT || is_inspect(j))
 		return err_set(e, ERR_PROTO, "copy asked for something odd");
 	if (how == COPY_ENCRYPT)
-		rc = wrap_key(j, layer, digest, &wrapped, &failed);
+		rc = keyjob_wrap(&j->m, j->key, layer, digest, &wrapped, &failed);
 	if (rc == 0)
 		rc = start_crypt(j, layer, how != COPY_AS_IT_IS, ask->fds[0], &control, &failed);
 	if (rc < 0)
@@ -383,6 +392,7 @@ copyjob_run(const struct copy_options *o, struct err *e)
 		.opt = o,
 		.source = { .fd = -1, .ours = -1, .theirs = -1 },
 		.destination = { .ours = -1, .theirs = -1 },
+		.key_source = { .fd = -1, .ours = -1 },
 		.fetch = -1, .key = -1, .copy = -1, .report = -1,
 	};
 	int rc = open_named(&j, e);
@@ -392,6 +402,8 @@ copyjob_run(const struct copy_options *o, struct err *e)
 		rc = run_monitor(&j, e);
 	}
 	key_setup_close(&j.keys);
+	key_source_close(&j.key_source);
+	recipients_close(&j.recipients);
 	source_close(&j.source);
 	base_close(&j.report);
 	return rc;

@@ -5,6 +5,7 @@
 #ifndef AGENT_COPYJOB_H
 #define AGENT_COPYJOB_H
 
+#include "agent/key_source.h"
 #include "agent/net_setup.h"
 #include "agent/roles.h"
 
@@ -13,7 +14,8 @@ struct copy_options {
 	const char			*source, *destination;	/* destination NULL: inspect */
 	const char			*platform;		/* NULL: this machine's */
 	const char *const		*layers;		/* NULL-ended: "0", "-1", "1,2"; NULL: all */
-	const char			*kid;			/* encrypt: the recipient */
+	const char *const		*recipients;		/* encrypt: for whom; NULL-ended */
+	struct key_source_options	 keys;
 	const char			*kbc_params;
 	const char *const		*decryption_keys;	/* NULL-ended; NULL: none */
 	const struct net_options	*net;

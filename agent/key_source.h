@@ -14,6 +14,17 @@ struct key_source_options {
 	bool		 make, sample;
 };
 
+/* For a verb's table. */
+#define KEY_SOURCE_OPTION_DEFS(o) \
+	{ "keys", "PATH", "keys instead of a broker's: a directory of REPOSITORY/TYPE/TAG, or a file with one", \
+	    &(o).keys, NULL }, \
+	{ "kid", "KEYID", "the name of the key in that file", &(o).kid, NULL }
+
+/* For those that wrap. */
+#define KEY_SOURCE_WRAP_DEFS(o) \
+	{ "make-keys", NULL, "make a key that the directory does not have", NULL, &(o).make }, \
+	{ "allow-sample", NULL, "allow sample=true: the key that everybody knows", NULL, &(o).sample }
+
 struct key_source {
 	struct key_source_options opt;
 	unsigned	 flags;		/* enum key_source_flag */

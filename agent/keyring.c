@@ -7,7 +7,7 @@
 #include "agent/keyring.h"
 
 #include "agent/keyask.h"
-#include "keyprovider/client.h"
+#include "keyprovider/provider_call.h"
 #include "keyprovider/jwe.h"
 #include "keyprovider/kek.h"
 #include "keyprovider/pkcs7.h"
@@ -187,8 +187,8 @@ static int
 call_other(struct keyring *k, enum provider_op op, const char *parameter, struct span data, struct buf *result,
     struct err *e)
 {
-	static const client_transport transports[PROVIDER_TRANSPORT_COUNT] = {
-		[PROVIDER_CMD] = client_cmd,
+	static const provider_transport_fn transports[PROVIDER_TRANSPORT_COUNT] = {
+		[PROVIDER_CMD] = provider_call_cmd,
 	};
 	char authority[KEYASK_AUTHORITY];
 	enum provider_transport which;
@@ -199,7 +199,7 @@ call_other(struct keyring *k, enum provider_op op, const char *parameter, struct
 		return rc;
 	if (transports[which] == NULL)
 		return err_set(e, ERR_UNSUPPORTED, "a key provider can be asked as cmd: only");
-	return client_call(transports[which], fd, authority, op, span_str(parameter), data, sys_now_ms() + CALL_MS,
+	return provider_call(transports[which], fd, authority, op, span_str(parameter), data, sys_now_ms() + CALL_MS,
 	    result, e);
 }
 

@@ -1,6 +1,6 @@
-/* client.c: see client.h. */
+/* provider_call.c: see provider_call.h. */
 #include "lib/base.h"
-#include "keyprovider/client.h"
+#include "keyprovider/provider_call.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -76,7 +76,7 @@ receive_all(int fd, int64_t deadline, struct buf *out, struct err *e)
 }
 
 int
-client_cmd(int fd, maybe_unused const char *authority, maybe_unused enum provider_op op, struct span request,
+provider_call_cmd(int fd, maybe_unused const char *authority, maybe_unused enum provider_op op, struct span request,
     int64_t deadline, struct buf *reply, struct err *e)
 {
 	autobuf answer = BUF_SECRET(LIMIT_PROVIDER_JSON + 1);
@@ -111,7 +111,7 @@ check_packet(struct span text, struct err *e)
 }
 
 int
-client_call(client_transport transport, int fd, const char *authority, enum provider_op op, struct span parameter,
+provider_call(provider_transport_fn transport, int fd, const char *authority, enum provider_op op, struct span parameter,
     struct span data, int64_t deadline, struct buf *result, struct err *e)
 {
 	autobuf request = BUF_SECRET(LIMIT_PROVIDER_JSON), reply = BUF_SECRET(LIMIT_PROVIDER_JSON);
