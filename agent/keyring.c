@@ -7,7 +7,7 @@
 #include "agent/keyring.h"
 
 #include "agent/keyask.h"
-#include "keyprovider/provider_call.h"
+#include "agent/provider_call.h"
 #include "keyprovider/jwe.h"
 #include "keyprovider/kek.h"
 #include "keyprovider/pkcs7.h"
@@ -15,7 +15,6 @@
 #include "lib/sys.h"
 
 #define PASSWORD_MAX	KIB(1)
-#define CALL_MS		50000	/* as others wait for their provider */
 
 static int
 read_file(void *arg, size_t n, struct buf *out, struct err *e)
@@ -182,25 +181,42 @@ need_keys(struct keyring *k, struct err *e)
 	return other ? 0 : keyring_need_broker(k, e);
 }
 
+/*
+ * It will stand in an image, and nobody could unwrap what has no key id or no data. A packet of a kind that is not known
+ * here (another service's) may well be opened elsewhere.
+ */
+static int
+check_packet(struct span text, struct err *e)
+{
+	cleanup(packet_fini) struct packet p = { .iv_len = 0 };
+	struct err why = { 0 };
+	int rc = packet_parse(text, &p, &why);
+
+	if (rc == 0 || rc == -ERR_UNSUPPORTED)
+		return 0;
+	return err_set(e, why.code, "answer of the key provider: %s", why.msg);
+}
+
 /* Another key provider wraps or unwraps; each call has a connection of its own. */
 static int
 call_other(struct keyring *k, enum provider_op op, const char *parameter, struct span data, struct buf *result,
     struct err *e)
 {
-	static const provider_transport_fn transports[PROVIDER_TRANSPORT_COUNT] = {
-		[PROVIDER_CMD] = provider_call_cmd,
-	};
+	autobuf request = BUF_SECRET(LIMIT_PROVIDER_JSON), reply = BUF_SECRET(LIMIT_PROVIDER_JSON);
 	char authority[KEYASK_AUTHORITY];
-	enum provider_transport which;
+	enum provider_transport transport;
 	autoclose int fd = -1;
-	int rc = keyask_connect(k->ask, &which, authority, &fd, e);
+	int rc = provider_request_format(op, span_str(parameter), data, &request, e);
 
-	if (rc < 0)
-		return rc;
-	if (transports[which] == NULL)
-		return err_set(e, ERR_UNSUPPORTED, "a key provider can be asked as cmd: only");
-	return provider_call(transports[which], fd, authority, op, span_str(parameter), data, sys_now_ms() + CALL_MS,
-	    result, e);
+	if (rc == 0)
+		rc = keyask_connect(k->ask, &transport, authority, &fd, e);
+	if (rc == 0)
+		rc = provider_call(fd, transport, authority, op, buf_span(&request), PROVIDER_CALL_MS, &reply, e);
+	if (rc == 0)
+		rc = provider_reply_parse(buf_span(&reply), op, result, e);
+	if (rc == 0 && op == PROVIDER_WRAP)
+		rc = check_packet(buf_span(result), e);
+	return rc;
 }
 
 int
