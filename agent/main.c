@@ -5,11 +5,12 @@
 #include "lib/base.h"
 
 #include "agent/cli.h"
+#include "agent/keyprovider.h"
 #include "agent/roles.h"
 #include "lib/version.h"
 
 static const char *const daemons[] = {
-	"aa-keyprovider", "confidential-data-hub", "api-server-rest",
+	"confidential-data-hub", "api-server-rest",
 };
 
 static bool
@@ -33,11 +34,13 @@ main(int argc, char *argv[])
 	name = strrchr(argv[0], '/');
 	name = name != NULL ? name + 1 : argv[0];
 	if (strcmp(name, "attestation-agent") == 0 && argc > 1 &&
-	    (strcmp(argv[1], "aa-cli") == 0 || is_daemon(argv[1]))) {
+	    (strcmp(argv[1], "aa-cli") == 0 || strcmp(argv[1], "aa-keyprovider") == 0 || is_daemon(argv[1]))) {
 		name = argv[1];
 		argc--;
 		argv++;
 	}
+	if (strcmp(name, "aa-keyprovider") == 0)
+		return keyprovider_main(argc, argv);
 	if (is_daemon(name)) {
 		fprintf(stderr, "%s: this service is not part of version %s yet (%s)\n", name,
 		    version_text, err_name(ERR_UNSUPPORTED));

@@ -26,7 +26,7 @@
 #include "lib/msg.h"
 #include "lib/sandbox.h"
 
-enum role { ROLE_NET, ROLE_KEY, ROLE_PULL, ROLE_CRYPT, ROLE_UNPACK, ROLE_ARCHIVE, ROLE_COPY, ROLE_COUNT };
+enum role { ROLE_NET, ROLE_KEY, ROLE_PULL, ROLE_CRYPT, ROLE_UNPACK, ROLE_ARCHIVE, ROLE_COPY, ROLE_RPC, ROLE_COUNT };
 
 /*
  * Numeric ids in root mode; no passwd entry is needed. They differ because processes
@@ -48,6 +48,7 @@ enum {
 	COPY_FD_KEY, COPY_FD_LAYOUT,		/* as pull has them */
 	COPY_FD_DESTINATION,			/* takes M_STORE */
 	COPY_FD_REPORT,				/* inspect: a file for what was found */
+	RPC_FD_KEY = 4,
 	CRYPT_FD_OUT = 4, CRYPT_FD_KEY,
 	UNPACK_FD_IN = 4, UNPACK_FD_ROOTFS, UNPACK_FD_OPAQUE,
 };
@@ -67,7 +68,7 @@ struct role_ops {
 	int		(*serve)(struct err *);	/* until its peer is gone */
 };
 extern const struct role_ops *const roles[ROLE_COUNT];
-extern const struct role_ops role_net, role_key, role_pull, role_crypt, role_unpack, role_archive, role_copy;
+extern const struct role_ops role_net, role_key, role_pull, role_crypt, role_unpack, role_archive, role_rpc, role_copy;
 
 /* How the monitor starts a role: words on its command line, nothing secret. */
 struct role_start {
@@ -107,6 +108,9 @@ enum {
 	M_KEY_CONNECT,	/* key → monitor, KEY_FD_ASK: a connection for one call to the other key provider; answered by
 			 * M_KEY_PROVIDER or M_OPEN_FAILED */
 	M_KEY_PROVIDER,	/* monitor → key: u8 enum provider_transport, str authority; fd: connected stream */
+	M_RPC_LISTEN,	/* monitor → rpc: u8 PROVIDER_GRPC or PROVIDER_TTRPC; fd: listening socket, non-blocking */
+	M_RPC_PIPE,	/* monitor → rpc: fds: where one request comes from, to its end, and where the answer goes */
+	M_RPC_DONE,	/* rpc → monitor: err?: of each of these two */
 	M_CALL,		/* rpc → key: u8 enum provider_op, bytes request */
 	M_CALL_DONE,	/* key → rpc: err?, bytes answer */
 	M_PULL_SETUP,	/* monitor → pull: see puller.c */

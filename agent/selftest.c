@@ -160,6 +160,15 @@ do_connect_tcp(void)
 	return connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 || errno == ECONNREFUSED;
 }
 
+/* There is no listening socket here: the kernel gets as far as seeing that. */
+static bool
+do_accept(void)
+{
+	autoclose int fd = accept4(FD_CONTROL, NULL, NULL, SOCK_CLOEXEC);
+
+	return fd >= 0 || errno == EINVAL || errno == EOPNOTSUPP;
+}
+
 static bool
 do_unix_socket(void)
 {
@@ -237,6 +246,7 @@ static const struct {
 	{ "write in its directory", do_write_in_root, R(UNPACK), false },
 	{ "read a file outside of its directory", do_read_outside, 0, true },
 	{ "write outside of its directory", do_write_outside, 0, true },
+	{ "take a connection", do_accept, R(RPC), false },
 	{ "make a unix socket", do_unix_socket, 0, false },
 	{ "run a program", do_exec, 0, false },
 	{ "start a process", do_fork, 0, false },

@@ -81,6 +81,10 @@ static const int word_inet[] = {
 	SCMP_SYS(getpeername), SCMP_SYS(uname), END
 };
 
+static const int word_accept[] = {
+	SCMP_SYS(accept4), END
+};
+
 static const struct {
 	const char	*name;
 	const int	*calls;
@@ -91,6 +95,7 @@ static const struct {
 	[WORD_FILE_READ]	= { "file_read", word_file_read },
 	[WORD_TREE_WRITE]	= { "tree_write", word_tree_write },
 	[WORD_INET]		= { "inet", word_inet },
+	[WORD_ACCEPT]		= { "accept", word_accept },
 };
 
 const char *

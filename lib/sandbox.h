@@ -16,6 +16,7 @@ enum sandbox_word {		/* each a list of system calls in sandbox.c */
 	WORD_FILE_READ,		/* open for reading, stat, getdents */
 	WORD_TREE_WRITE,	/* create, link, unlink, owner, mode, times, xattrs */
 	WORD_INET,		/* socket(AF_INET, AF_INET6), connect, options */
+	WORD_ACCEPT,		/* take connections of listening sockets that are there */
 	WORD_COUNT
 };
 #define WORD(w)	(1u << WORD_##w)
