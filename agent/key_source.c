@@ -7,6 +7,7 @@
 #include "agent/key_source.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <sys/stat.h>
 

@@ -160,11 +160,11 @@ do_connect_tcp(void)
 	return connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 || errno == ECONNREFUSED;
 }
 
-/* There is no listening socket here: the kernel gets as far as seeing that. */
+/* There is no listening socket here: the kernel gets as far as seeing that. (musl's accept4 would then try accept.) */
 static bool
 do_accept(void)
 {
-	autoclose int fd = accept4(FD_CONTROL, NULL, NULL, SOCK_CLOEXEC);
+	autoclose int fd = (int)syscall(SYS_accept4, FD_CONTROL, NULL, NULL, SOCK_CLOEXEC);
 
 	return fd >= 0 || errno == EINVAL || errno == EOPNOTSUPP;
 }
