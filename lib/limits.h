@@ -42,6 +42,12 @@
 #define LIMIT_ENTRIES		16000000ULL	/* per layer */
 #define LIMIT_LAYER_BYTES	(1ULL << 40)	/* unpacked, per layer, unless set lower */
 
+/* Signatures: many or huge ones only cost time and memory. */
+#define LIMIT_SIGNATURES	128		/* of one image that are looked at */
+#define LIMIT_SIGNATURE		MIB(4)		/* one OpenPGP message of a lookaside, with its payload */
+#define LIMIT_SIGNATURE_TEXT	KIB(4)		/* base64 of a cosign signature; RSA of 8192 bits takes 1368 characters */
+#define LIMIT_PAYLOAD		MIB(4)		/* what a signature is over */
+
 /* HTTP */
 #define LIMIT_HEADER_BYTES	KIB(64)
 #define LIMIT_HEADERS		128
