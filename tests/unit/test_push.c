@@ -47,7 +47,7 @@ static struct {
 
 static unsigned port;
 
-static void
+static void printf_like(1, 2)
 note(const char *fmt, ...)
 {
 	va_list ap;
@@ -282,7 +282,7 @@ store(enum store_what what, const char *digest, uint64_t size, int *fd, int *cod
 static int
 tell(uint16_t type, const char *media_type, const char *digest, uint64_t size)
 {
-	int fd, code = -1;
+	int fd = -1, code = -1;
 	automsg m;
 
 	msg_init(&m, type, 2);
@@ -311,7 +311,7 @@ fill(int fd, size_t n)
 static int
 layer(const char *digest, uint64_t size, size_t n, const char *last)
 {
-	int fd, code = -1, type = store(STORE_BLOB, digest, size, &fd, &code);
+	int fd = -1, code = -1, type = store(STORE_BLOB, digest, size, &fd, &code);
 
 	if (type == M_STORE_DONE)
 		return code;
@@ -325,7 +325,7 @@ layer(const char *digest, uint64_t size, size_t n, const char *last)
 static int
 document(enum store_what what, const char *digest, size_t n)
 {
-	int fd, code = -1, type = store(what, digest, n, &fd, &code);
+	int fd = -1, code = -1, type = store(what, digest, n, &fd, &code);
 
 	if (type == M_STORE_THERE)
 		return 0;
@@ -347,7 +347,7 @@ document(enum store_what what, const char *digest, size_t n)
 static void
 test_steps(void)
 {
-	int fd, code = -1;
+	int fd = -1, code = -1;
 
 	begin((const char *const[ANSWERS]){ OPENED, SENT, MADE });
 	is_int(layer("", LAYER, LAYER, D1), 0, "a layer whose digest is known at its end");
@@ -494,7 +494,7 @@ test_credentials(void)
 static void
 test_settings(void)
 {
-	int fd, code = -1;
+	int fd = -1, code = -1;
 
 	registries_text = "[[registry]]\nprefix = \"127.0.0.1\"\nblocked = true\n";
 	begin((const char *const[ANSWERS]){ NULL });
@@ -516,7 +516,7 @@ test_settings(void)
 static void
 test_protocol(void)
 {
-	int fd, code = -1;
+	int fd = -1, code = -1;
 
 	begin((const char *const[ANSWERS]){ NULL });
 	is_int(tell(M_STORE_END, NULL, D1, 5), -1, "the end of nothing");
