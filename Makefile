@@ -38,7 +38,7 @@ include mk/flavours.mk
 include mk/lint.mk
 
 .PHONY: all setup deps update-lock demo unit check check-san check-build check-run check-san-run
-.PHONY: lint fuzz fuzz-planted bench cover install clean distclean help FORCE
+.PHONY: lint fuzz fuzz-planted interop bench cover install clean distclean help FORCE
 
 ## all: the static binary build/attestation-agent, with links for its other names (the default)
 all: build/attestation-agent $(NAMES:%=build/%)
@@ -92,6 +92,10 @@ fuzz: $(FUZZ:%=build/fuzz/tests/fuzz_%)
 ## fuzz-planted: show that each fuzzer finds an overflow planted in its parser, in SECONDS=60 at most
 fuzz-planted:
 	$(Q)tests/fuzz/planted.sh $(SECONDS) $(FUZZ)
+
+## interop: with a current Go, let its ocicrypt and our programs work on each other's images, and record it
+interop: all
+	$(Q)CACAO_BIN_DIR=$(CURDIR)/build tests/interop/interop.sh
 
 ## bench: measure against the peers
 bench: all

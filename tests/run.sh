@@ -106,6 +106,7 @@ run_one() {
 		} >"$base.say"
 	else
 		printf 'ok    %s: %s ok%s, %s\n' "$label" "$good" "$extra" "$time" >"$base.say"
+		sed -n 's/^# note: /      /p' "$base.tap" >>"$base.say"
 	fi
 	cat "$base.say" # in one piece, since several run at a time
 }
