@@ -23,7 +23,7 @@ static const struct option_def options[] = {
 };
 
 static const char more[] =
-    "SRC is any image that pull reads, DST is oci:DIR[:TAG]. Encrypted layers are checked by their\n"
+    "SRC is any image that pull reads, DST as of encrypt. Encrypted layers are checked by their\n"
     "digest and MAC; what comes out is in the clear, so DST belongs where plaintext may lie. Layers that were\n"
     "plain stay as they are. The new manifest's digest is printed. KEY is as in \"aa-cli pull --help\".\n\n"
     "Examples:\n"

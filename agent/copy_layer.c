@@ -8,6 +8,7 @@
 #include "agent/destination.h"
 #include "lib/sys.h"
 
+#define ATTEMPTS	3	/* for a layer whose bytes were lost on the way to the destination */
 #define GRACE_MS	3000	/* for the other part, after one has failed */
 
 /* A layer at work. */
@@ -266,28 +267,53 @@ static const enum copy_how how_of[] = {
 	[REWRITE_KEEP] = COPY_AS_IT_IS, [REWRITE_ENCRYPT] = COPY_ENCRYPT, [REWRITE_DECRYPT] = COPY_DECRYPT,
 };
 
-int
-copy_layer(struct copier *c, size_t number, const struct layer *layer, struct rewrite_layer *out, struct err *e)
+/* *lost: all went well but for the line to the destination. */
+static int
+move_layer(struct copier *c, struct move *m, bool *lost, struct err *e)
 {
-	struct move m = { .number = number, .layer = layer, .how = how_of[out->how], .crypt = -1, .out = out };
-	bool known = out->how == REWRITE_KEEP && layer->desc.digest.alg == HASH_SHA256;
+	const struct descriptor *d = &m->layer->desc;
+	bool known = m->how == COPY_AS_IT_IS && d->digest.alg == HASH_SHA256;
 	autoclose int to = -1;
 	int rc;
 
-	tell(&m, STAGE_FETCH, 0);
-	out->digest = layer->desc.digest;
-	out->size = layer->desc.size;
-	rc = destination_begin(STORE_BLOB, known ? layer->desc.digest.text : "", layer->desc.size, &to, e);
+	tell(m, STAGE_FETCH, 0);
+	rc = destination_begin(STORE_BLOB, known ? d->digest.text : "", d->size, &to, e);
 	if (rc == 1) {
-		tell(&m, STAGE_REUSED, layer->desc.size);
+		tell(m, STAGE_REUSED, d->size);
 		return known ? 0 : err_set(e, ERR_PROTO, "a blob of unknown digest is there already");
 	}
 	if (rc == 0)
-		rc = run_move(c, &m, &to, e);
+		rc = run_move(c, m, &to, e);
+	if (rc < 0)
+		return rc;
+	rc = destination_end(&m->out->digest, m->out->size, e);
+	*lost = rc == -ERR_NET;
 	if (rc == 0)
-		rc = destination_end(&out->digest, out->size, e);
-	base_close(&m.crypt);
-	if (rc == 0)
-		tell(&m, STAGE_DONE, layer->desc.size);
+		tell(m, STAGE_DONE, d->size);
 	return rc;
+}
+
+/* Bytes that were lost on the way come from the source once more; an encrypted layer gets another key by that. */
+int
+copy_layer(struct copier *c, size_t number, const struct layer *layer, struct rewrite_layer *out, struct err *e)
+{
+	for (int attempt = 1;; attempt++) {
+		struct move m = { .number = number, .layer = layer, .how = how_of[out->how], .crypt = -1, .out = out };
+		struct err failed = { 0 };
+		bool lost = false;
+		int rc;
+
+		out->digest = layer->desc.digest;
+		out->size = layer->desc.size;
+		rc = move_layer(c, &m, &lost, &failed);
+		base_close(&m.crypt);
+		/* The key of one that is decrypted is given out once. */
+		if (rc == 0 || !lost || m.how == COPY_DECRYPT || attempt == ATTEMPTS) {
+			if (rc < 0)
+				*e = failed;
+			return rc;
+		}
+		log_warning("%s; the layer is sent anew", failed.msg);
+		ocicrypt_wrapped_fini(&out->wrapped);
+	}
 }

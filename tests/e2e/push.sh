@@ -119,6 +119,7 @@ over() { # NAME SCRIPT [options]: pushed in spite of it
 	shift 2
 	mark
 	encrypt --tls-verify=false "$@" "oci:$img:plain" "docker://$line/$over_script/n/$count:x"
+	cp "$work/err" "$work/over.err"
 	arrived "$over_name" "$registry/n/$count:x"
 }
 not_over() { # NAME CODES SCRIPT [options]
@@ -143,8 +144,12 @@ for step in find open close name; do
 	over "429 once: $step" $step.early-429.ok
 done
 over "503 before the first byte of a layer" send.early-503.ok
-not_over "a line that ends in the middle of a layer" 20 send.cut-100000.ok
-check "says that it cannot be repeated" grep -q 'comes but once' "$work/err"
+over "a line that ends in the middle of a layer" send.cut-100000.ok
+check "the layer was asked for again" grep -q 'sent anew' "$work/over.err"
+over "and again" send.cut-100000.cut-10000.ok
+not_over "a line that ends in the middle each time" 20 send.cut-100000
+check "in the middle each time: three attempts" [ "$(logged | grep -c '^send')" -eq 3 ]
+check "in the middle each time: says that bytes were lost" grep -q 'comes but once' "$work/err"
 not_over "500 behind a whole layer" 22 send.status-500.ok
 not_over "413 before the first byte" 22 send.early-413
 check "the registry's words, escaped" grep -qF 'HTTP status 413: TEST: as the test\x1b wants it' "$work/err"
