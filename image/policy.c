@@ -1,13 +1,14 @@
 /*
- * policy.c: reads the image policy and asks it. There is one way to "yes": every
- * requirement of the deciding list is insecureAcceptAnything. All else is a refusal.
+ * policy.c: reads the image policy, checks all of it, and finds the list of requirements that decides about an
+ * image. What they require is policy_check.c's.
  */
 #include "lib/base.h"
 
 #include "image/policy.h"
+
+#include "image/requirement.h"
 #include "lib/sys.h"
 
-#define SCOPE_TEXT	600
 #define TRANSPORTS	(TRANSPORT_DOCKER_ARCHIVE + 1)
 
 struct policy {
@@ -15,103 +16,6 @@ struct policy {
 	struct json_val	 fallback;	/* the list "default" */
 	struct json_val	 scopes[TRANSPORTS];	/* of each, perhaps absent */
 };
-
-enum verdict { ACCEPT, REJECT, UNSUPPORTED };
-
-/* An object told by its "type": which members it may have and of which group it needs one. */
-struct form {
-	const char	*type;
-	enum verdict	 verdict;
-	const char	*members[14];
-	const char	*one_of[7];
-};
-
-static const struct form requirements[] = {
-	{ "insecureAcceptAnything", ACCEPT, { "type" }, { NULL } },
-	{ "reject", REJECT, { "type" }, { NULL } },
-	{ "signedBy", UNSUPPORTED,
-	  { "type", "keyType", "keyPath", "keyPaths", "keyData", "signedIdentity" },
-	  { "keyPath", "keyPaths", "keyData" } },
-	{ "sigstoreSigned", UNSUPPORTED,
-	  { "type", "keyPath", "keyPaths", "keyData", "keyDatas", "fulcio", "pki",
-	    "rekorPublicKeyPath", "rekorPublicKeyPaths", "rekorPublicKeyData",
-	    "rekorPublicKeyDatas", "signedIdentity" },
-	  { "keyPath", "keyPaths", "keyData", "keyDatas", "fulcio", "pki" } },
-	{ "signedBaseLayer", UNSUPPORTED, { "type", "baseLayerIdentity" },
-	  { "baseLayerIdentity" } },
-};
-
-static const struct form identities[] = {
-	{ "matchExact", UNSUPPORTED, { "type" }, { NULL } },
-	{ "matchRepoDigestOrExact", UNSUPPORTED, { "type" }, { NULL } },
-	{ "matchRepository", UNSUPPORTED, { "type" }, { NULL } },
-	{ "exactReference", UNSUPPORTED, { "type", "dockerReference" }, { "dockerReference" } },
-	{ "exactRepository", UNSUPPORTED, { "type", "dockerRepository" }, { "dockerRepository" } },
-	{ "remapIdentity", UNSUPPORTED, { "type", "prefix", "signedPrefix" }, { "prefix" } },
-};
-
-static const char *const key_types[] = {
-	"GPGKeys", "signedByGPGKeys", "X509Certificates", "signedByX509CAs",
-};
-
-static int
-check_one_of(struct json_val v, const struct form *f, const char *what, struct err *e)
-{
-	size_t there = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(f->one_of) && f->one_of[i] != NULL; i++)
-		there += json_ok(json_get(v, f->one_of[i]));
-	if (there == 1 || f->one_of[0] == NULL)
-		return 0;
-	return err_set(e, ERR_PARSE, "%s: %s needs one of %s … and has %zu", what, f->type,
-	    f->one_of[0], there);
-}
-
-/* The form of an object, by its type; unknown types and members are errors. */
-static int
-find_form(struct json_val v, const struct form *forms, size_t n, const char *what,
-    const struct form **out, struct err *e)
-{
-	char type[64];
-	int rc;
-
-	if (!json_is(v, JSON_OBJECT))
-		return err_set(e, ERR_PARSE, "%s is not an object", what);
-	rc = json_cstr(json_get(v, "type"), "type", type, sizeof(type), e);
-	if (rc < 0)
-		return err_wrap(e, "%s", what);
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(forms[i].type, type) != 0)
-			continue;
-		rc = json_only(v, what, forms[i].members, e);
-		*out = &forms[i];
-		return rc < 0 ? rc : check_one_of(v, &forms[i], what, e);
-	}
-	return err_set(e, ERR_PARSE, "%s: the type \"%s\" is unknown", what, type);
-}
-
-static int
-check_key_type(struct json_val v, const char *what, struct err *e)
-{
-	for (size_t i = 0; i < ARRAY_LEN(key_types); i++)
-		if (json_str_eq(v, key_types[i]))
-			return 0;
-	return err_set(e, ERR_PARSE, "%s: keyType is missing or unknown", what);
-}
-
-static int
-check_requirement(struct json_val v, const char *what, struct err *e)
-{
-	struct json_val identity = json_get(v, "signedIdentity");
-	const struct form *f = NULL;
-	int rc = find_form(v, requirements, ARRAY_LEN(requirements), what, &f, e);
-
-	if (rc == 0 && strcmp(f->type, "signedBy") == 0)
-		rc = check_key_type(json_get(v, "keyType"), what, e);
-	if (rc == 0 && json_ok(identity))
-		rc = find_form(identity, identities, ARRAY_LEN(identities), what, &f, e);
-	return rc;
-}
 
 /* A list of requirements: at least one, as none would be met by everything. */
 static int
@@ -125,8 +29,11 @@ check_list(struct json_val list, const char *where, struct err *e)
 	if (json_count(list) == 0)
 		return err_set(e, ERR_PARSE, "%s has no requirement; write "
 		    "[{\"type\":\"reject\"}] or [{\"type\":\"insecureAcceptAnything\"}]", where);
-	while (rc == 0 && json_next(&it))
-		rc = check_requirement(it.val, where, e);
+	while (rc == 0 && json_next(&it)) {
+		struct requirement ignored;
+
+		rc = requirement_read(it.val, where, &ignored, e);
+	}
 	return rc;
 }
 
@@ -236,12 +143,6 @@ policy_freep(struct policy **p)
 	*p = NULL;
 }
 
-/* The list that decides, and the name of its scope. */
-struct decision {
-	struct json_val	list;
-	char		scope[SCOPE_TEXT];
-};
-
 static bool
 try_scope(struct json_val scopes, const char *transport, const char *scope, struct decision *d)
 {
@@ -323,8 +224,8 @@ try_transport(struct json_val scopes, const struct image_ref *r, struct decision
 	return try_scope(scopes, image_ref_transport(r->transport), "", d);
 }
 
-static void
-decide(const struct policy *p, const struct image_ref *r, struct decision *d)
+void
+policy_decide(const struct policy *p, const struct image_ref *r, struct decision *d)
 {
 	if (try_transport(p->scopes[r->transport], r, d))
 		return;
@@ -332,59 +233,11 @@ decide(const struct policy *p, const struct image_ref *r, struct decision *d)
 	snprintf(d->scope, sizeof(d->scope), "default");
 }
 
-/* The worst of the list: a rejection, else something that cannot be checked, else acceptance. */
-static enum verdict
-judge(struct json_val list, const char **type)
-{
-	enum verdict worst = json_count(list) > 0 ? ACCEPT : REJECT;
-	struct json_iter it = json_iter(list);
-
-	while (json_next(&it)) {
-		const struct form *f = NULL;
-		struct err ignored;
-
-		if (find_form(it.val, requirements, ARRAY_LEN(requirements), "", &f,
-		    &ignored) < 0 || f->verdict == REJECT)
-			return REJECT;
-		if (f->verdict == UNSUPPORTED && worst == ACCEPT) {
-			worst = UNSUPPORTED;
-			*type = f->type;
-		}
-	}
-	return worst;
-}
-
-int
-policy_check(const struct policy *p, const struct image_ref *r, struct err *e)
-{
-	char name[sizeof(r->dir) + LIMIT_REFERENCE];
-	const char *type = "";
-	struct decision d;
-
-	image_ref_format(r, name, sizeof(name));
-	if (r->transport != TRANSPORT_DOCKER &&
-	    (r->dir[0] == '\0' || policy_scope_complaint(TRANSPORT_OCI, span_str(r->dir)) != NULL))
-		return err_set(e, ERR_POLICY, "policy: %.200s: the path must be absolute and clean",
-		    name);
-	decide(p, r, &d);
-	switch (judge(d.list, &type)) {
-	case ACCEPT:
-		return 0;
-	case UNSUPPORTED:
-		return err_set(e, ERR_UNSUPPORTED, "policy: %.200s: the scope \"%.200s\" asks for "
-		    "%s; %s is not supported yet", name, d.scope, type, type);
-	case REJECT:
-		break;
-	}
-	return err_set(e, ERR_POLICY, "policy: %.200s is rejected by the scope \"%.200s\"", name,
-	    d.scope);
-}
-
 void
 policy_scope_text(const struct policy *p, const struct image_ref *r, char *out, size_t size)
 {
 	struct decision d;
 
-	decide(p, r, &d);
+	policy_decide(p, r, &d);
 	snprintf(out, size, "%s", d.scope);
 }

@@ -6,7 +6,6 @@
 
 #include "image/pull.h"
 
-#include "image/policy.h"
 #include "lib/sys.h"
 
 static struct fetch_env
@@ -105,24 +104,30 @@ pull_layers(const struct pull_request *req, const struct image_env *env,
 	return rc;
 }
 
+/* What of the policy needs more than the name. */
 static int
-check_policy(const struct pull_request *req, struct err *e)
+check_policy(const struct pull_request *req, const struct image_env *env, const struct policy *policy,
+    const struct document *doc, const struct manifest *m, struct pull_result *res, struct err *e)
 {
-	struct policy *policy;
-	int rc;
+	struct digest sha256;
+	const struct policy_subject subject = {
+		.ref = &req->ref,
+		.manifest = &sha256,
+		.index = res->index.text[0] != '\0' ? &res->index : NULL,
+		.layers = m->layers,
+		.nlayers = m->nlayers,
+	};
+	int rc = digest_of(HASH_SHA256, buf_span(&doc->body), &sha256, e);
 
-	if (req->policy.len == 0)
-		return err_set(e, ERR_POLICY_INVALID, "policy: there is none, or it is empty");
-	rc = policy_parse(req->policy, &policy, e);
 	if (rc < 0)
 		return rc;
-	rc = policy_check(policy, &req->ref, e);
-	policy_free(policy);
+	rc = policy_check(policy, &subject, &env->policy, e);
+	res->is_signed = rc == 0 && policy_asks_signature(policy, &req->ref);
 	return rc;
 }
 
 static int
-pull_manifest(const struct pull_request *req, const struct image_env *env,
+pull_manifest(const struct pull_request *req, const struct image_env *env, const struct policy *policy,
     const struct document *doc, struct pull_result *res, struct err *e)
 {
 	struct document config_doc = { .body = BUF(LIMIT_CONFIG) };
@@ -133,10 +138,12 @@ pull_manifest(const struct pull_request *req, const struct image_env *env,
 	rc = manifest_parse(buf_span(&doc->body), doc->content_type, &m, e);
 	if (rc < 0) {
 		err_wrap(e, "manifest");
-	} else if ((rc = read_config(req, env, &m, &config_doc, &config, e)) < 0) {
-		err_wrap(e, "config %.19s…", m.config.digest.text);
 	} else if ((rc = check_mix(req, &m, res, e)) < 0) {
 		err_wrap(e, "policy");
+	} else if ((rc = check_policy(req, env, policy, doc, &m, res, e)) < 0) {
+		;	/* it says so itself */
+	} else if ((rc = read_config(req, env, &m, &config_doc, &config, e)) < 0) {
+		err_wrap(e, "config %.19s…", m.config.digest.text);
 	} else if ((rc = pull_layers(req, env, &m, &config, e)) == 0) {
 		rc = env->bundle(env->arg, &config, e);
 		if (rc < 0)
@@ -154,17 +161,22 @@ pull_image(const struct pull_request *req, const struct image_env *env,
 {
 	struct document doc = { .body = BUF(LIMIT_MANIFEST) };
 	const struct fetch_env by = fetch_by(env);
+	cleanup(policy_freep) struct policy *policy = NULL;
 	struct pull_result res = { 0 };
 	int rc;
 
-	rc = check_policy(req, e);
+	if (req->policy.len == 0)
+		return err_set(e, ERR_POLICY_INVALID, "policy: there is none, or it is empty");
+	rc = policy_parse(req->policy, &policy, e);
+	if (rc == 0)
+		rc = policy_check_name(policy, &req->ref, e);
 	if (rc < 0)
 		return rc;
 	rc = fetch_image(&by, &req->ref, &req->platform, &doc, &res.manifest, &res.index, e);
 	if (rc < 0)
 		err_wrap(e, "manifest");
 	else
-		rc = pull_manifest(req, env, &doc, &res, e);
+		rc = pull_manifest(req, env, policy, &doc, &res, e);
 	buf_free(&doc.body);
 	if (rc < 0)
 		return rc;

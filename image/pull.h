@@ -1,6 +1,6 @@
 /*
- * pull.h: one pull in order: reference → policy → manifest → platform → configuration →
- * keys → layers, each checked against what was promised before → runtime configuration. What touches the
+ * pull.h: one pull in order: reference → policy (the name) → manifest → platform → policy (signatures, encryption) →
+ * configuration → keys → layers, each checked against what was promised before → runtime configuration. What touches the
  * world is in struct image_env: the caller decides, tests supply fakes.
  */
 #ifndef IMAGE_PULL_H
@@ -8,6 +8,7 @@
 
 #include "image/fetch.h"
 #include "image/ocicrypt.h"
+#include "image/policy.h"
 
 struct layer_plan {
 	size_t			 number, of;	/* 0-based, bottom first; of so many */
@@ -35,6 +36,7 @@ struct image_env {
 	/* The rootfs is complete: writes the runtime configuration. */
 	int	(*bundle)(void *, const struct image_config *, struct err *);
 	void	*arg;
+	struct policy_env	policy;		/* for policies that ask for signatures */
 };
 
 struct pull_request {
@@ -48,6 +50,7 @@ struct pull_result {
 	struct digest	manifest;	/* of the manifest that was unpacked */
 	struct digest	index;		/* through which it was chosen; text "" when none */
 	size_t		layers, encrypted;
+	bool		is_signed;	/* the policy asked for a signature, and there is one */
 };
 
 /* The message of an error begins with the stage: "policy: …", "manifest: …", "layer 2 of 5 (sha256:…): …". */

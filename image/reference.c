@@ -263,7 +263,7 @@ set_name(struct span name, struct image_ref *r, struct err *e)
 }
 
 int
-image_ref_parse_docker(struct span text, struct image_ref *out, struct err *e)
+image_ref_parse_named(struct span text, struct image_ref *out, struct err *e)
 {
 	struct image_ref r = { .transport = TRANSPORT_DOCKER };
 	struct span rest = text;
@@ -280,12 +280,19 @@ image_ref_parse_docker(struct span text, struct image_ref *out, struct err *e)
 		rc = cut_tag(&rest, &r, e);
 	if (rc == 0)
 		rc = set_name(rest, &r, e);
-	if (rc < 0)
-		return rc;
-	if (r.tag[0] == '\0' && !r.has_digest)
-		snprintf(r.tag, sizeof(r.tag), "latest");
-	*out = r;
-	return 0;
+	if (rc == 0)
+		*out = r;
+	return rc;
+}
+
+int
+image_ref_parse_docker(struct span text, struct image_ref *out, struct err *e)
+{
+	int rc = image_ref_parse_named(text, out, e);
+
+	if (rc == 0 && out->tag[0] == '\0' && !out->has_digest)
+		snprintf(out->tag, sizeof(out->tag), "latest");
+	return rc;
 }
 
 /* What an image layout may call an image: letters and digits, joined by one of -._:@+/ or by "--". */

@@ -37,6 +37,8 @@ struct image_ref {
 int image_ref_parse(struct span, struct image_ref *out, struct err *) must_check;
 /* Only the docker grammar, without transport. */
 int image_ref_parse_docker(struct span, struct image_ref *out, struct err *) must_check;
+/* The same, but a name without tag and digest gets no tag: what policies and signatures say is meant as it stands. */
+int image_ref_parse_named(struct span, struct image_ref *out, struct err *) must_check;
 
 /* Its name: "docker", "oci", … */
 const char *image_ref_transport(enum transport);

@@ -39,7 +39,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (image_ref_parse(span_str(names[i]), &r, &e) < 0)
 			abort();
-		if (policy_check(p, &r, &e) == 0 && !mentions_acceptance(text))
+		struct digest none = { 0 };
+		const struct policy_subject subject = { .ref = &r, .manifest = &none };
+		const struct policy_env env = { 0 };
+
+		if (policy_check(p, &subject, &env, &e) == 0 && !mentions_acceptance(text))
 			abort();
 		policy_scope_text(p, &r, scope, sizeof(scope));
 	}
