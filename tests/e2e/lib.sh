@@ -413,7 +413,7 @@ finish_pull() {
 	while kill -0 "$aa_pid" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$aa_pid/status" 2>/dev/null; do
 		finish_left=$((finish_left - 1))
 		if [ "$finish_left" -le 0 ]; then
-			kill -KILL -- "-$aa_pid" 2>/dev/null || :
+			kill -s KILL -- "-$aa_pid" 2>/dev/null || :
 			wait "$aa_pid" 2>/dev/null || :
 			rc=late
 			return 0
