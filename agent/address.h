@@ -10,7 +10,7 @@
 struct address {
 	enum provider_transport	transport;
 	char			path[1024];	/* of the unix socket or of the command; "" for HOST:PORT */
-	char			host[256];	/* without brackets */
+	char			host[240];	/* without brackets */
 	uint16_t		port;
 };
 

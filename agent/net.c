@@ -13,6 +13,7 @@
 #include <poll.h>
 
 #include "agent/exchange.h"
+#include "agent/pump.h"
 #include "agent/push.h"
 #include "lib/crypto.h"
 #include "lib/fs.h"
@@ -268,11 +269,42 @@ on_push_over(void *arg, int rc)
 	stop(arg, rc);
 }
 
-/* The monitor says nothing after the set-up; its end is ours. */
-static void
-on_control(void *arg, maybe_unused int fd, maybe_unused short revents)
+/* Carries bytes between HOST:PORT and a descriptor of whoever has no network of its own. */
+static int
+take_pump(struct net *n, struct msg *m, struct err *e)
 {
-	stop(arg, 0);
+	struct msg_reader r = msg_reader(m);
+	struct err failed = { 0 };
+	char where[300];
+	int rc;
+
+	msg_get_str(&r, where, sizeof(where));
+	if (!msg_get_end(&r))
+		return err_set(e, ERR_PROTO, "pump");
+	rc = pump_start(n->loop, where, m->fds[0], &failed);
+	if (rc == 0)
+		m->fds[0] = -1;
+	return role_answer(FD_CONTROL, M_PUMP_DONE, m->id, rc < 0 ? &failed : NULL, e);
+}
+
+/* After the set-up the monitor says nothing but this; its end is ours. */
+static void
+on_control(void *arg, int fd, maybe_unused short revents)
+{
+	static const struct msg_rule rules[] = {
+		{ .type = M_PUMP, .max_len = 400, .fds = 1 },
+		{ 0 },
+	};
+	struct net *n = arg;
+	automsg m;
+	int rc = msg_recv(fd, rules, 0, &m, n->err);
+
+	if (rc > 0)
+		rc = take_pump(n, &m, n->err);
+	else if (rc == 0)
+		stop(n, 0);
+	if (rc < 0 && rc != -ERR_TIMEOUT)
+		stop(n, rc);
 }
 
 static int
@@ -308,6 +340,8 @@ set_up(struct net *n, struct err *e)
 static int
 serve_with(struct net *n, struct err *e)
 {
+	/* One that only carries has nobody to fetch for; the number is then free for what is opened. */
+	const bool fetches = fcntl(NET_FD_PULL, F_GETFD) >= 0;
 	int rc = set_up(n, e);
 	struct client_options opt = {
 		.http = {
@@ -330,7 +364,7 @@ serve_with(struct net *n, struct err *e)
 	if (rc == 0 && n->pushes)
 		rc = push_new(n->client, NET_FD_PULL, &n->pushed, &n->unusable,
 		    &(struct push_events){ on_push_over, n }, &n->push, e);
-	else if (rc == 0)
+	else if (rc == 0 && fetches)
 		rc = loop_watch(n->loop, NET_FD_PULL, POLLIN, on_pull, n, e);
 	if (rc == 0)
 		rc = loop_watch(n->loop, FD_CONTROL, POLLIN, on_control, n, e);

@@ -111,6 +111,8 @@ enum {
 	M_RPC_LISTEN,	/* monitor → rpc: u8 PROVIDER_GRPC or PROVIDER_TTRPC; fd: listening socket, non-blocking */
 	M_RPC_PIPE,	/* monitor → rpc: fds: where one request comes from, to its end, and where the answer goes */
 	M_RPC_DONE,	/* rpc → monitor: err?: of each of these two */
+	M_PUMP,		/* monitor → net: str HOST:PORT; fd: one end of a stream: carries bytes between the two */
+	M_PUMP_DONE,	/* net → monitor: err?: it is connected */
 	M_CALL,		/* rpc → key: u8 enum provider_op, bytes request */
 	M_CALL_DONE,	/* key → rpc: err?, bytes answer */
 	M_PULL_SETUP,	/* monitor → pull: see puller.c */
