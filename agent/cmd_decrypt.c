@@ -5,7 +5,7 @@
 #include "agent/copyjob.h"
 
 static struct {
-	const char		*kbc_params, *platform;
+	const char		*kbc_params, *keyprovider, *platform;
 	const char		*decryption_keys[OPTION_LIST];
 	struct key_source_options keys;
 	bool			 json;
@@ -16,6 +16,7 @@ static const struct option_def options[] = {
 	{ "decryption-key", "KEY...", "private key or certificate: FILE[:file=PASSWORDFILE|:fd=N]", opt.decryption_keys, NULL },
 	{ "aa-kbc-params", "NAME::URI", "the key broker (offline_fs_kbc::/dir)", &opt.kbc_params, NULL },
 	KEY_SOURCE_OPTION_DEFS(opt.keys),
+	{ "keyprovider", "ADDRESS", PROVIDER_LINK_OPTION, &opt.keyprovider, NULL },
 	{ "platform", "OS/ARCH[/VARIANT]", "of an index (default: this machine's)", &opt.platform, NULL },
 	{ "json", NULL, "progress, result and errors as JSON lines", NULL, &opt.json },
 	NET_OPTION_DEFS(opt.net),
@@ -39,14 +40,16 @@ run(const char **operands, maybe_unused size_t n, struct err *e)
 		.destination = operands[1],
 		.platform = opt.platform,
 		.kbc_params = opt.kbc_params,
+		.keyprovider = opt.keyprovider,
 		.keys = opt.keys,
 		.decryption_keys = opt.decryption_keys,
 		.net = &opt.net,
 		.json = opt.json,
 	};
 
-	if (opt.kbc_params == NULL && opt.decryption_keys[0] == NULL && opt.keys.keys == NULL)
-		return err_set(e, ERR_USAGE, "wants --decryption-key, --keys or --aa-kbc-params");
+	if (opt.kbc_params == NULL && opt.decryption_keys[0] == NULL && opt.keys.keys == NULL &&
+	    opt.keyprovider == NULL)
+		return err_set(e, ERR_USAGE, "wants --decryption-key, --keys, --aa-kbc-params or --keyprovider");
 	return copyjob_run(&o, e);
 }
 

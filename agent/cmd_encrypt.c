@@ -5,7 +5,7 @@
 #include "agent/copyjob.h"
 
 static struct {
-	const char		*kbc_params, *platform;
+	const char		*kbc_params, *keyprovider, *platform;
 	const char		*recipients[OPTION_LIST], *layers[OPTION_LIST];
 	struct key_source_options keys;
 	bool			 json;
@@ -17,6 +17,7 @@ static const struct option_def options[] = {
 	    opt.recipients, NULL },
 	{ "aa-kbc-params", "NAME::URI", "the key broker that knows the key (offline_fs_kbc::/dir)", &opt.kbc_params, NULL },
 	KEY_SOURCE_OPTION_DEFS(opt.keys),
+	{ "keyprovider", "ADDRESS", PROVIDER_LINK_OPTION, &opt.keyprovider, NULL },
 	KEY_SOURCE_WRAP_DEFS(opt.keys),
 	{ "layer", "N[,N…]...", "only these layers: from 0, or from -1 at the end (default: all)", opt.layers, NULL },
 	{ "platform", "OS/ARCH[/VARIANT]", "of an index (default: this machine's)", &opt.platform, NULL },
@@ -51,6 +52,7 @@ run(const char **operands, maybe_unused size_t n, struct err *e)
 		.layers = opt.layers,
 		.recipients = opt.recipients,
 		.kbc_params = opt.kbc_params,
+		.keyprovider = opt.keyprovider,
 		.keys = opt.keys,
 		.net = &opt.net,
 		.json = opt.json,

@@ -26,6 +26,7 @@ struct job {
 	struct destination_setup	 destination;
 	struct key_setup		 keys;
 	struct key_source		 key_source;
+	struct provider_link		 link;
 	struct recipients		 recipients;
 	struct platform			 platform;
 	struct progress			 progress;
@@ -60,8 +61,9 @@ open_recipients(struct job *j, struct err *e)
 	int rc = recipients_open(o->recipients, &j->recipients, e);
 
 	if (rc == 0 && recipients_need_keys(&j->recipients) && o->kbc_params == NULL && o->keys.keys == NULL &&
-	    !o->keys.sample)
-		rc = err_set(e, ERR_USAGE, "a recipient by key provider wants --keys or --aa-kbc-params, where its key is");
+	    !o->keys.sample && o->keyprovider == NULL)
+		rc = err_set(e, ERR_USAGE, "a recipient by key provider wants --keys or --aa-kbc-params, where its key is, or "
+		    "--keyprovider, which has it");
 	return rc;
 }
 
@@ -77,6 +79,8 @@ open_named(struct job *j, struct err *e)
 		rc = open_recipients(j, e);
 	if (rc == 0)
 		rc = key_source_open(&o->keys, &j->key_source, e);
+	if (rc == 0 && o->keyprovider != NULL)
+		rc = provider_link_open(o->keyprovider, &j->link, e);
 	if (rc == 0)
 		rc = source_open(o->source, &j->source, e);
 	if (rc == 0)
@@ -134,6 +138,8 @@ start_helpers(struct job *j, int key_a, struct err *e)
 		j->report = memfd_create("report", MFD_CLOEXEC);
 		return j->report < 0 ? err_sys(e, "report") : 0;
 	}
+	if (j->opt->keyprovider != NULL)
+		provider_link_use(&j->link, &j->m, &j->key_source);
 	rc = key_source_start(&j->key_source, &j->m, key_a, -1, &j->key, e);
 	if (rc == 0)
 		rc = key_setup_send(&j->keys, j->key, false, e);
@@ -403,6 +409,7 @@ copyjob_run(const struct copy_options *o, struct err *e)
 	}
 	key_setup_close(&j.keys);
 	key_source_close(&j.key_source);
+	provider_link_close(&j.link);
 	recipients_close(&j.recipients);
 	source_close(&j.source);
 	base_close(&j.report);

@@ -7,6 +7,7 @@
 
 #include "agent/key_source.h"
 #include "agent/net_setup.h"
+#include "agent/provider_link.h"
 #include "agent/roles.h"
 
 struct copy_options {
@@ -17,6 +18,7 @@ struct copy_options {
 	const char *const		*recipients;		/* encrypt: for whom; NULL-ended */
 	struct key_source_options	 keys;
 	const char			*kbc_params;
+	const char			*keyprovider;		/* another one, that wraps and unwraps; NULL: none */
 	const char *const		*decryption_keys;	/* NULL-ended; NULL: none */
 	const struct net_options	*net;
 	bool				 json;

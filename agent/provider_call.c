@@ -133,8 +133,7 @@ int
 provider_call(int fd, enum provider_transport t, const char *authority, enum provider_op op, struct span request,
     int64_t timeout_ms, struct buf *reply, struct err *e)
 {
-	int rc = t == PROVIDER_CMD ? call_command(fd, request, timeout_ms, reply, e) :
-	    call_service(fd, t, authority, op, request, timeout_ms, reply, e);
-
-	return rc < 0 ? err_wrap(e, "key provider") : 0;
+	if (t == PROVIDER_CMD)
+		return call_command(fd, request, timeout_ms, reply, e);
+	return call_service(fd, t, authority, op, request, timeout_ms, reply, e);
 }

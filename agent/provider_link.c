@@ -185,7 +185,7 @@ hand_over(void *arg, int socket, uint32_t id, struct err *e)
 	int rc = make_connection(l, &fd, e);
 
 	if (rc < 0)
-		return err_wrap(e, "key provider");
+		return rc;
 	if (l->address.path[0] == '\0')
 		format_host(&l->address, host);
 	msg_init(&m, M_KEY_PROVIDER, id);
