@@ -64,6 +64,8 @@ def say(port, said):
         while kind == SETTINGS and flags & ACK and not any(k == SETTINGS for k, *_ in frames(heard)):
             heard += receive(line)
         line.sendall(frame)
+        if kind == DATA and flags & END_STREAM:
+            break   # what follows was said when the answer had come, the end of the connection included
     # The last frame is HEADERS: trailers, or an answer that is nothing but an error.
     while not any(kind == HEADERS and flags & END_STREAM for kind, flags, *_ in frames(heard)):
         heard += receive(line)
