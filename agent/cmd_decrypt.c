@@ -24,12 +24,13 @@ static const struct option_def options[] = {
 };
 
 static const char more[] =
-    "SRC is any image that pull reads, DST as of encrypt. Encrypted layers are checked by their\n"
-    "digest and MAC; what comes out is in the clear, so DST belongs where plaintext may lie. Layers that were\n"
-    "plain stay as they are. The new manifest's digest is printed. KEY is as in \"aa-cli pull --help\".\n\n"
+    "SRC is any image that pull reads, DST is oci:DIR[:TAG], oci-archive:FILE[:TAG] or\n"
+    "docker://HOST[:PORT]/PATH[:TAG]. Encrypted layers are checked by their digest and MAC; what comes out is in the\n"
+    "clear, so DST belongs where plaintext may lie. Layers that were plain stay as they are. The new manifest's\n"
+    "digest is printed. KEY is as in \"aa-cli pull --help\".\n\n"
     "Examples:\n"
     "  aa-cli decrypt --decryption-key private.pem oci:secret:v1 oci:plain:v1\n"
-    "  aa-cli decrypt --aa-kbc-params offline_fs_kbc::keys docker://registry.example.org/app:secret oci:plain:v1\n";
+    "  aa-cli decrypt --keys keys docker://registry.example.org/app:secret oci:plain:v1\n";
 
 static int
 run(const char **operands, maybe_unused size_t n, struct err *e)

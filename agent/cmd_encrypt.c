@@ -28,18 +28,16 @@ static const struct option_def options[] = {
 
 static const char more[] =
     "SRC is any image that pull reads: docker://HOST[:PORT]/PATH[:TAG|@DIGEST], oci:DIR[:NAME],\n"
-    "oci-archive:FILE[:NAME] or docker-archive:FILE[:REF]. DST is docker://HOST[:PORT]/PATH[:TAG],\n"
-    "oci:DIR[:TAG], where a layout that is there already gets the new image besides its others, or\n"
-    "oci-archive:FILE[:TAG], which takes the place of a file that is there. Each layer gets a key of its own, which is wrapped for every\n"
-    "recipient and written into the manifest, which becomes one of OCI; any one of them can decrypt it. KEYID is\n"
-    "kbs:///REPOSITORY/TYPE/TAG, a key of --keys or of the broker (AES-256-GCM). FILE is a public key or\n"
-    "a certificate, RSA or EC (PEM, DER, JWK). The manifest's digest is printed. Sign afterwards: encryption does\n"
-    "not say who made an image.\n\n"
+    "oci-archive:FILE[:NAME] or docker-archive:FILE[:REF]. DST is oci:DIR[:TAG], oci-archive:FILE[:TAG] or\n"
+    "docker://HOST[:PORT]/PATH[:TAG]; a layout that is there already gets the new image besides its others, an\n"
+    "archive takes the place of the old one. Each layer gets a key of its own, which is wrapped for every recipient and written into the manifest, which\n"
+    "becomes one of OCI; any one of them can decrypt it. KEYID is kbs:///REPOSITORY/TYPE/TAG, a key of --keys or\n"
+    "of the broker (AES-256-GCM). FILE is a public key or a certificate, RSA or EC (PEM, DER, JWK). The\n"
+    "manifest's digest is printed. Sign afterwards: encryption does not say who made an image.\n\n"
     "Examples:\n"
-    "  aa-cli encrypt --recipient provider:attestation-agent:kbs:///default/key/app \\\n"
-    "      --aa-kbc-params offline_fs_kbc::keys docker://registry.example.org/app:v1 oci:secret:v1\n"
-    "  aa-cli encrypt --recipient jwe:alice.pub.pem --recipient jwe:bob.pub.pem oci:plain:v1 \\\n"
-    "      docker://registry.example.org/app:secret\n";
+    "  aa-cli encrypt --keys keys --make-keys --recipient provider:attestation-agent:kbs:///default/key/app \\\n"
+    "      docker://registry.example.org/app:v1 docker://registry.example.org/app:secret\n"
+    "  aa-cli encrypt --recipient jwe:alice.pub.pem --recipient jwe:bob.pub.pem oci:plain:v1 oci:secret:v1\n";
 
 static int
 run(const char **operands, maybe_unused size_t n, struct err *e)
