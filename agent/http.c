@@ -330,8 +330,11 @@ set_form(const struct transfer *t, const struct buf *form, struct err *e)
 static void
 set_method(struct transfer *t, const struct transfer_request *r)
 {
+	long low_speed_s = t->http->opt.low_speed_s;
 	CURL *c = t->easy;
 
+	if (r->patient)
+		curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, 4 * (low_speed_s > 0 ? low_speed_s : LOW_SPEED_TIME_S));
 	curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	if (r->content_type == NULL) {
 		curl_easy_setopt(c, CURLOPT_NOBODY, 1L);

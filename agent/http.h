@@ -17,7 +17,7 @@ struct http_options {
 	struct span	 ca;		/* PEM text; empty: no TLS server is trusted */
 	/* URLs of proxies, secret for what may be in them, and who is asked without; "" or NULL for none. */
 	const char	*http_proxy, *https_proxy, *no_proxy;
-	long		 low_speed_s;	/* for so long below 1 KiB/s: given up; 0: a minute */
+	long		 low_speed_s;	/* for so long below 1 KiB/s: given up; 0: a minute; four times if patient */
 };
 /* Spans and texts must outlive it. */
 int http_new(const struct http_options *, struct http **out, struct err *) must_check;
@@ -33,6 +33,7 @@ struct transfer_request {
 	const char		*content_type;	/* of what is sent with it; NULL: nothing is sent */
 	bool			 streamed;	/* t->source gives what is sent; else it is empty */
 	uint64_t		 size;		/* of what t->source gives; UINT64_MAX: not known */
+	bool			 patient;	/* the server may have much to do before it answers */
 	uint64_t		 from;		/* asks for the body from here on */
 	bool			 fresh;		/* over a connection that nothing else was said on */
 };

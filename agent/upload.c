@@ -192,6 +192,7 @@ ask(struct upload *u, enum upload_request request, struct err *e)
 		.content_type = type_of(u),
 		.streamed = streamed,
 		.size = u->size,
+		.patient = request == UPLOAD_SEND || request == UPLOAD_CLOSE,	/* it may check all of a large blob */
 		.fresh = u->retry.attempts > 0,
 	};
 	if (streamed && !is_pipe_begun(u))
@@ -512,23 +513,29 @@ begin_request(struct upload *u, enum upload_request request)
 		fail(u, &e);
 }
 
-static void
-begin_job(struct upload *u, enum upload_job job)
+/* false: it has ended already. */
+static bool
+prepare_job(struct upload *u, enum upload_job job)
 {
 	const struct client *c = u->client;
-	struct err e = { 0 };
-	int rc = 0;
+	struct err e;
 
 	u->job = job;
 	u->retry = (struct retry){ 0 };
 	u->last = (struct err){ 0 };
 	u->sent = 0;
 	u->there = u->looked = false;
-	if (c->deadline >= 0)
-		rc = loop_timer(loop_of(u), MAX(c->deadline - sys_now_ms(), 0), on_deadline, u, &e);
-	if (rc < 0)
-		finish(u, &e);
-	else
+	if (c->deadline < 0 ||
+	    loop_timer(loop_of(u), MAX(c->deadline - sys_now_ms(), 0), on_deadline, u, &e) == 0)
+		return true;
+	finish(u, &e);
+	return false;
+}
+
+static void
+begin_job(struct upload *u, enum upload_job job)
+{
+	if (prepare_job(u, job))
 		begin_request(u, jobs[job].first);
 }
 
@@ -553,20 +560,35 @@ upload_open(struct upload *u)
 	begin_job(u, JOB_OPEN);
 }
 
+static void
+on_first_byte(void *arg, maybe_unused int fd, maybe_unused short revents)
+{
+	struct upload *u = arg;
+
+	loop_unwatch(loop_of(u), u->fd);
+	u->watched = false;
+	begin_request(u, jobs[JOB_STREAM].first);
+}
+
+/* Who makes the bytes may take his time for the first one; a registry that waits for it would lose patience. */
 void
 upload_stream(struct upload *u, int fd, uint64_t size, const struct digest *d)
 {
 	struct err e;
+	int rc = 0;
 
 	set_digest(u, d);
 	u->fd = fd;
 	u->size = size;
-	if (fcntl(fd, F_SETFL, O_RDONLY | O_NONBLOCK) < 0) {
-		err_sys(&e, "pipe");
-		finish(u, &e);
+	if (!prepare_job(u, JOB_STREAM))
 		return;
-	}
-	begin_job(u, JOB_STREAM);
+	if (fcntl(fd, F_SETFL, O_RDONLY | O_NONBLOCK) < 0)
+		rc = err_sys(&e, "pipe");
+	if (rc == 0)
+		rc = loop_watch(loop_of(u), fd, POLLIN, on_first_byte, u, &e);
+	u->watched = rc == 0;
+	if (rc < 0)
+		finish(u, &e);
 }
 
 void

@@ -89,7 +89,7 @@ read_body(int fd, size_t n, bool chunked)
 	return all;
 }
 
-/* One connection, one answer. "+" before an answer: it comes without reading the body; "!": in the middle of it. */
+/* One connection, one answer. "+" before an answer: it comes without reading the body; "!": in the middle of it, "~": late. */
 static void
 serve_one(int fd, const char *answer)
 {
@@ -111,8 +111,10 @@ serve_one(int fd, const char *answer)
 			(void)!write(fd, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 		body = read_body(fd, (size_t)strtoul(length, NULL, 10), encoding[0] != '\0');
 	}
+	if (answer[0] == '~')
+		sleep(3);
 	note("%.*s|%s|%zu%s\n", (int)strcspn(head, "\r") - 9, head, auth, body, encoding[0] != '\0' ? "c" : "");
-	answer += strspn(answer, "+!");
+	answer += strspn(answer, "+!~");
 	(void)!write(fd, answer, strlen(answer));
 }
 
@@ -167,6 +169,7 @@ on_over(maybe_unused void *arg, maybe_unused int rc)
 static bool with_password;
 static const char *registries_text;
 static int64_t timeout_ms;
+static long low_speed_s;
 
 static void
 run_net(int socket)
@@ -192,6 +195,7 @@ run_net(int socket)
 	if (loop_new(&loop, &e) < 0)
 		abort();
 	opt.http.loop = loop;
+	opt.http.low_speed_s = low_speed_s;
 	if (client_new(&opt, &client, &e) < 0 || image_ref_parse(span_str(name), &ref, &e) < 0 ||
 	    push_new(client, socket, &ref, &unusable, &(struct push_events){ on_over, NULL }, &push, &e) < 0 ||
 	    loop_run(loop, &e) < 0)
@@ -508,8 +512,14 @@ test_settings(void)
 	is_int(store(STORE_BLOB, "", LAYER, &fd, &code), M_STORE_FD, "a layer that never comes");
 	is_int(tell(M_STORE_END, NULL, D1, LAYER), ERR_TIMEOUT, "ends with the time for all: %s", said.msg);
 	close(fd);
-	end(NULL, "never comes");
+	end(UPLOADS, "never comes");
 	timeout_ms = 0;
+
+	low_speed_s = 1;
+	begin((const char *const[ANSWERS]){ OPENED, SENT, "~" MADE });
+	is_int(layer("", LAYER, LAYER, D1), 0, "a registry that takes its time in the end");
+	end(UPLOADS PATCH "||5242880\n" CLOSE1, "takes its time");
+	low_speed_s = 0;
 }
 
 /* What copy may not say ends it all. */
