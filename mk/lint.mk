@@ -4,16 +4,17 @@
 LINT_C := $(SRCS) $(wildcard tests/*/*.c)
 LINT_H := $(HDRS) $(wildcard tests/*/*.h)
 LINT_SH := $(sort $(wildcard *.sh mk/*.sh tests/*.sh tests/*/*.sh initrd/*.sh initrd/*/*.sh) .ci/run)
+LINT_MAN := $(sort $(wildcard docs/*.[1-8]))
 LINT_TEXT := $(LINT_C) $(LINT_H)
 LINT_FLAGS = -std=gnu17 $(WARN) -Werror -I. -Ibuild/gen/pb -Ibuild/dev/gen $(DYN_CFLAGS) -DCACAO_VERSION='"lint"' \
 	-DCACAO_SOURCE_DATE=0
 
 LINT_STAMPS := $(foreach c,gcc clang tidy cppcheck,$(LINT_C:%=build/lint/%.$(c))) $(LINT_H:%=build/lint/%.alone) \
-	$(LINT_SH:%=build/lint/%.shellcheck) $(LINT_TEXT:%=build/lint/%.text)
+	$(LINT_SH:%=build/lint/%.shellcheck) $(LINT_TEXT:%=build/lint/%.text) $(LINT_MAN:%=build/lint/%.mandoc)
 
-## lint: gcc, clang, clang-tidy, cppcheck, shellcheck, floor rule, banned names, sizes, headers alone
+## lint: gcc, clang, clang-tidy, cppcheck, shellcheck, mandoc, floor rule, banned names, sizes, headers alone
 lint: $(LINT_STAMPS)
-	@echo 'lint: $(words $(LINT_C)) sources, $(words $(LINT_H)) headers, $(words $(LINT_SH)) scripts: 0 findings'
+	@echo 'lint: $(words $(LINT_C)) sources, $(words $(LINT_H)) headers, $(words $(LINT_SH)) scripts, $(words $(LINT_MAN)) manual pages: 0 findings'
 
 build/lint/flags: FORCE
 	@mkdir -p $(@D)
@@ -58,6 +59,12 @@ build/lint/%.shellcheck: %
 	@mkdir -p $(@D)
 	$(call say,SHCHK,$<)
 	$(Q)shellcheck -x -S warning $<
+	@touch $@
+
+build/lint/%.mandoc: %
+	@mkdir -p $(@D)
+	$(call say,MANDOC,$<)
+	$(Q)mandoc -Tlint $<
 	@touch $@
 
 build/lint/%.text: % mk/lint-text.sh

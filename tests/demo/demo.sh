@@ -77,6 +77,14 @@ run "$aa" encrypt "oci:$img:$tag" "oci:$work/enc:encrypted" \
 cp "$work/err" "$work/encrypt.log"
 say "Each layer has a key of its own; these are wrapped by the key named $kid."
 
+step "What can be seen of it without any key."
+say "\$ aa-cli inspect oci:…:encrypted"
+run "$aa" inspect "oci:$work/enc:encrypted"
+[ "$rc" -eq 0 ] || stop "inspect ended with $rc"
+cp "$work/out" "$work/inspect.log"
+sed -e "s|$work|…|" -e 's/^/   | /' "$work/out"
+grep -q "key kbs:///$kid" "$work/out" || stop "it does not tell the key's name"
+
 step "The encrypted image goes to the registry, by the ordinary tool."
 say "\$ skopeo copy --dest-tls-verify=false oci:…:encrypted $ref"
 run skopeo --insecure-policy copy --dest-tls-verify=false "oci:$work/enc:encrypted" "$ref"
