@@ -251,7 +251,7 @@ static int
 text_key(void *arg, const struct inspect_key *key, struct err *e)
 {
 	struct buf *out = arg;
-	int rc = buf_add_str(out, "      ", e);
+	int rc = buf_add_str(out, "        ", e);
 
 	if (rc == 0)
 		rc = add_shown(out, key->scheme, e);

@@ -153,7 +153,7 @@ test_jwe(void)
 	    "      jwe, key me, ECDH-ES+A256KW\n", "a header of its own");
 	report = wrapped("jwe", "{\"protected\":\"" GCM "\",\"recipients\":[{\"header\":{\"alg\":\"RSA-OAEP\"}},"
 	    "{\"header\":{\"alg\":\"ECDH-ES+A256KW\",\"kid\":\"b\"}}]}", false);
-	HAS(report, "      jwe, RSA-OAEP\n      jwe, key b, ECDH-ES+A256KW\n", "two recipients");
+	HAS(report, "        jwe, RSA-OAEP\n        jwe, key b, ECDH-ES+A256KW\n", "two recipients");
 	HAS(wrapped("jwe", RSA ".a.b.c.d", true), "\"algorithm\":\"RSA-OAEP\",\"readable\":true}", "compact");
 	HAS(wrapped("jwe", "a.b", false), "      jwe (no more is known of it)\n", "nothing");
 	HAS(wrapped("jwe", "{", false), "      jwe (no more is known of it)\n", "half of something");
