@@ -95,7 +95,7 @@ struct policy_env {
 /*
  * The whole decision; policy_check_name() is part of it. 0 if every requirement of the deciding list holds. -ERR_POLICY when one
  * does not: the message names the scope, the first such requirement, how many signatures there were, and why
- * they do not count. -ERR_UNSUPPORTED as above. A signature counts when at the same time it is good,
+ * they do not count. -ERR_UNSUPPORTED as above; other codes tell what kept it from being checked. A signature counts when at the same time it is good,
  * is for this manifest or for the index that led to it, and for this name; others beside it do no harm.
  */
 int policy_check(const struct policy *, const struct policy_subject *, const struct policy_env *, struct err *) must_check;

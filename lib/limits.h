@@ -23,11 +23,6 @@
 #define LIMIT_ANNOTATION	KIB(48)		/* an ocicrypt annotation, all recipients; fits a message */
 #define LIMIT_PACKET		KIB(32)		/* one annotation packet */
 #define LIMIT_PROVIDER_JSON	KIB(60)		/* a request to a key provider, or its answer; fits a message */
-
-/* Signatures: a list without end would be work without end. */
-#define LIMIT_SIGNATURES	128		/* looked at, of one image */
-#define LIMIT_SIGNATURE		MIB(4)		/* an OpenPGP message, a payload of cosign */
-#define LIMIT_SIGNATURE_TEXT	KIB(64)		/* cosign's annotation, base64 */
 #define LIMIT_POLICY_KEYS	64		/* in one requirement */
 #define LIMIT_POLICY_KEY	MIB(4)		/* one of them, or a key ring */
 

@@ -4,12 +4,10 @@
  */
 #include "lib/base.h"
 
-#include <fcntl.h>
-
 #include "image/policy.h"
-#include "lib/fs.h"
 #include "tests/lib/fault.h"
 #include "tests/lib/mutate.h"
+#include "tests/lib/signed.h"
 #include "tests/lib/tap.h"
 
 #define SHA256	"sha256:9e1292e3b2d1e90e1a87920c1871a113e5239098084115e18b4a9f118436e6e1"
@@ -24,30 +22,36 @@
 
 static struct err e;
 
-/* 0 accepted, or why not. */
+/* 0 accepted, or why not. The image is beside these signatures. */
 static int
-ask(struct span policy, const char *name, struct err *err)
+ask_with(struct span policy, const char *name, const struct policy_env *env, struct err *err)
 {
 	cleanup(policy_freep) struct policy *p = NULL;
 	struct image_ref r;
 
 	if (image_ref_parse(span_str(name), &r, err) < 0)
 		return -ERR_BUG;
-	const struct policy_env none = { 0 };
-	struct digest d = { 0 };
+	struct digest d;
 	const struct policy_subject subject = { .ref = &r, .manifest = &d };
 	int rc = policy_parse(policy, &p, err);
 
+	if (digest_parse(span_str(SIGNED_DIGEST), &d, err) < 0)
+		return -ERR_BUG;
 	if (rc == 0)
 		rc = policy_check_name(p, &r, err);
-	return rc < 0 ? rc : policy_check(p, &subject, &none, err);
+	return rc < 0 ? rc : policy_check(p, &subject, env, err);
 }
 
-/*
- * Where we differ from containers/image: what it takes for a scope that matches
- * nothing is an error here; signatures are not checked yet, so that a list that asks for them is
- * refused, and what stands in their requirements is looked at by name only.
- */
+/* Where there are no signatures. */
+static int
+ask(struct span policy, const char *name, struct err *err)
+{
+	const struct policy_env none = { 0 };
+
+	return ask_with(policy, name, &none, err);
+}
+
+/* Where we differ from containers/image: a scope that matches nothing is an error here. */
 static const struct {
 	const char	*name;
 	enum err_code	 code;
@@ -56,10 +60,6 @@ static const struct {
 	{ "scope-trailing-slash", ERR_POLICY_INVALID, "never matches" },
 	{ "scope-wild-bad", ERR_POLICY_INVALID, "never matches" },
 	{ "scope-wild-star", ERR_POLICY_INVALID, "never matches" },
-	{ "signed-keydata", ERR_UNSUPPORTED, "signatures" },
-	{ "signed-two-reqs-one-sig", ERR_UNSUPPORTED, "signatures" },
-	{ "signed-keyfile-garbage", ERR_UNSUPPORTED, "signatures" },
-	{ "signed-identity-exactrepo-tag", ERR_UNSUPPORTED, "signatures" },
 };
 
 static enum err_code
@@ -78,6 +78,8 @@ test_vector(struct json_val v)
 {
 	autobuf text = BUF(LIMIT_POLICY);
 	char name[80], file[120], path[200], reference[200];
+	struct signed_image image = { .key_base = SIGNED_VECTORS, .names = { "good-rsa" }, .n = 1 };
+	const struct policy_env env = signed_env(&image);
 	enum err_code want;
 	int rc;
 
@@ -88,7 +90,7 @@ test_vector(struct json_val v)
 	snprintf(path, sizeof(path), VECTORS "%s", file);
 	works(fs_read_file(AT_FDCWD, path, &text, &e), "%s", path);
 	want = expected(name, json_get(v, "oracle_verdict"));
-	rc = ask(buf_span(&text), reference, &e);
+	rc = ask_with(buf_span(&text), reference, &env, &e);
 	ok(rc == -(int)want, "vector %s: %s", name, rc < 0 ? e.msg : "accepted");
 }
 
@@ -274,6 +276,9 @@ test_bad_scopes(void)
 	ok(policy_scope_complaint(TRANSPORT_DOCKER, span_str(policy)) == NULL, "a name of 255");
 }
 
+#define KEYS(members)	"{\"type\":\"signedBy\",\"keyType\":\"GPGKeys\"," members "}"
+#define COSIGN(members)	"{\"type\":\"sigstoreSigned\"," members "}"
+
 static void
 test_bad_forms(void)
 {
@@ -308,6 +313,24 @@ test_bad_forms(void)
 		    "\"signedIdentity\":7}]"),
 		DEFAULT("[{\"type\":\"signedBy\",\"keyType\":\"GPGKeys\",\"keyPath\":\"x\","
 		    "\"signedIdentity\":{\"type\":\"exactReference\"}}]"),
+		DEFAULT("[" KEYS("\"keyPath\":\"\"") "]"), DEFAULT("[" KEYS("\"keyPath\":null") "]"),
+		DEFAULT("[" KEYS("\"keyPath\":[\"x\"]") "]"), DEFAULT("[" KEYS("\"keyPaths\":\"x\"") "]"),
+		DEFAULT("[" KEYS("\"keyPaths\":[]") "]"), DEFAULT("[" KEYS("\"keyPaths\":[\"x\",7]") "]"),
+		DEFAULT("[" KEYS("\"keyPaths\":[\"\"]") "]"), DEFAULT("[" KEYS("\"keyData\":\"!\"") "]"),
+		DEFAULT("[" KEYS("\"keyData\":\"AA=\"") "]"), DEFAULT("[" KEYS("\"keyDatas\":[\"AAAA\"]") "]"),
+		DEFAULT("[" KEYS("\"keyPath\":\"a\\u0000b\"") "]"),
+		DEFAULT("[" KEYS("\"keyPath\":\"x\",\"signedIdentity\":null") "]"),
+		DEFAULT("[" KEYS("\"keyPath\":\"x\",\"fulcio\":{}") "]"),
+		DEFAULT("[" COSIGN("\"keyData\":\"AAAA\"") "]"), DEFAULT("[" COSIGN("\"keyDatas\":[]") "]"),
+		DEFAULT("[" COSIGN("\"keyPath\":\"x\",\"keyType\":\"GPGKeys\"") "]"),
+		DEFAULT("[" COSIGN("\"keyPath\":\"x\",\"rekorPublicKeyPath\":\"a\",\"rekorPublicKeyData\":\"b\"") "]"),
+		DEFAULT("[" COSIGN("\"rekorPublicKeyPath\":\"a\"") "]"),
+		DEFAULT("[{\"type\":\"cacao.layersEncrypted\",\"x\":1}]"),
+		DEFAULT("[{\"type\":\"cacao.layersEncrypted\",\"keyIdPrefix\":7}]"),
+		DEFAULT("[{\"type\":\"cacao.layersEncrypted\",\"keyIdPrefix\":\"\"}]"),
+		DEFAULT("[{\"type\":\"cacao.layersEncrypted\",\"keyIdPrefix\":\"default/\"}]"),
+		DEFAULT("[{\"type\":\"cacao.encryptedLayers\"}]"),
+		DEFAULT("[{\"type\":\"signedBaseLayer\",\"baseLayerIdentity\":{}}]"),
 		DEFAULT("[{\"type\":\"sigstoreSigned\"}]"),
 		DEFAULT("[{\"type\":\"sigstoreSigned\",\"keyPath\":\"x\",\"fulcio\":{}}]"),
 		DEFAULT("[{\"type\":\"signedBaseLayer\"}]"),
@@ -351,6 +374,16 @@ test_lists(void)
 		{ DEFAULT("[" SIGSTORE "]"), ERR_UNSUPPORTED, "cannot be checked here" },
 		{ DEFAULT("[{\"type\":\"signedBaseLayer\",\"baseLayerIdentity\":{\"type\":\"matchExact\"}}]"), ERR_UNSUPPORTED,
 		  "signedBaseLayer" },
+		{ DEFAULT("[" COSIGN("\"fulcio\":{}") "]"), ERR_UNSUPPORTED, "fulcio (keyless signatures) is not" },
+		{ DEFAULT("[" COSIGN("\"pki\":{}") "]"), ERR_UNSUPPORTED, "pki (certificates) is not" },
+		{ DEFAULT("[" COSIGN("\"keyPath\":\"x\",\"rekorPublicKeyPath\":\"a\"") "]"), ERR_UNSUPPORTED,
+		  "Rekor log (rekorPublicKeyPath) is not" },
+		{ DEFAULT("[" COSIGN("\"keyPath\":\"x\",\"rekorPublicKeyDatas\":[\"a\"]") "]"), ERR_UNSUPPORTED,
+		  "Rekor log (rekorPublicKeyDatas) is not" },
+		{ DEFAULT("[{\"type\":\"signedBy\",\"keyType\":\"X509Certificates\",\"keyPath\":\"x\"}]"),
+		  ERR_UNSUPPORTED, "X509Certificates is not" },
+		{ DEFAULT("[{\"type\":\"cacao.layersEncrypted\"}]"), ERR_POLICY, "no layer" },
+		{ DEFAULT("[{\"type\":\"cacao.layersEncrypted\"}," REJECT_ANY "]"), ERR_POLICY, "rejected" },
 		{ DEFAULT("[" ACCEPT_ANY "," SIGNED "]"), ERR_UNSUPPORTED, "signedBy" },
 		{ DEFAULT("[" SIGNED "," ACCEPT_ANY "]"), ERR_UNSUPPORTED, "signedBy" },
 		{ DEFAULT("[" SIGNED "," SIGSTORE "]"), ERR_UNSUPPORTED, "signedBy" },
