@@ -104,6 +104,15 @@ run_client(int fd, enum provider_transport t, const struct rpc_call *call, struc
 }
 
 static int
+take_json(struct span answer, struct buf *reply, struct err *e)
+{
+	autopb pb = { 0 };
+	int rc = pb_parse(answer, &keyprovider__json__descriptor, "the answer", &pb, e);
+
+	return rc < 0 ? rc : buf_add_span(reply, pb_span(((const Keyprovider__Json *)pb.message)->text), e);
+}
+
+static int
 call_service(int fd, enum provider_transport t, const char *authority, enum provider_op op, struct span request,
     int64_t timeout_ms, struct buf *reply, struct err *e)
 {
@@ -116,7 +125,6 @@ call_service(int fd, enum provider_transport t, const char *authority, enum prov
 		.timeout_ms = timeout_ms,
 		.max_answer = LIMIT_PROVIDER_JSON + ENVELOPE,
 	};
-	autopb pb = { 0 };
 	int rc;
 
 	json.text = pb_bytes(request);
@@ -124,9 +132,7 @@ call_service(int fd, enum provider_transport t, const char *authority, enum prov
 	call.message = buf_span(&message);
 	if (rc == 0)
 		rc = run_client(fd, t, &call, &answer, e);
-	if (rc == 0)
-		rc = pb_parse(buf_span(&answer), &keyprovider__json__descriptor, "the answer", &pb, e);
-	return rc < 0 ? rc : buf_add_span(reply, pb_span(((const Keyprovider__Json *)pb.message)->text), e);
+	return rc < 0 ? rc : take_json(buf_span(&answer), reply, e);
 }
 
 int

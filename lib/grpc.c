@@ -74,7 +74,7 @@ bool
 grpc_timeout_parse(struct span in, int64_t *ms)
 {
 	static const struct {
-		char	unit;
+		uint8_t	unit;
 		int64_t	times, over;
 	} units[] = {
 		{ 'H', 3600000, 1 }, { 'M', 60000, 1 }, { 'S', 1000, 1 }, { 'm', 1, 1 }, { 'u', 1, 1000 }, { 'n', 1, 1000000 },

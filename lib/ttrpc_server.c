@@ -198,7 +198,11 @@ pending(struct rpc_server *base, struct span *out, maybe_unused struct err *e)
 {
 	struct server *s = of(base);
 
-	*out = (struct span){ s->out.data + s->written, s->out.len - s->written };
+	*out = buf_span(&s->out);
+	if (out->len > 0) {
+		out->p += s->written;
+		out->len -= s->written;
+	}
 	return 0;
 }
 

@@ -222,7 +222,7 @@ peer_ask(struct peer *p, struct span body, const char *const headers[])
 	for (; headers != NULL && *headers != NULL; headers += 2) {
 		size_t at = 0;
 
-		while (at < n && strncmp((const char *)nv[at].name, headers[0], nv[at].namelen) != 0)
+		while (at < n && !span_eq_str((struct span){ nv[at].name, nv[at].namelen }, headers[0]))
 			at++;
 		nv[at] = grpc_header(headers[0], headers[1]);
 		n = MAX(n, at + 1);
@@ -428,7 +428,7 @@ test_client(void)
 		struct echo echo = { 0 };
 
 		works(talk(&call, step, &echo, &c, &e), "a call in pieces of %zu", step);
-		ok(c->done && c->status == RPC_OK && span_eq_str(buf_span(&c->answer), "hello"), "and its answer");
+		ok(c != NULL && c->done && c->status == RPC_OK && span_eq_str(buf_span(&c->answer), "hello"), "and its answer");
 		is_int(echo.timeout_ms, 2500, "the time goes along");
 		rpc_client_free(c);
 	}

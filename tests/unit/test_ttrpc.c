@@ -274,7 +274,7 @@ test_client(void)
 		struct echo echo = { 0 };
 
 		works(talk(&call, step, &echo, &c, &e), "a call in pieces of %zu", step);
-		ok(c->done && c->status == RPC_OK && span_eq_str(buf_span(&c->answer), "hello"), "and its answer");
+		ok(c != NULL && c->done && c->status == RPC_OK && span_eq_str(buf_span(&c->answer), "hello"), "and its answer");
 		is_int(echo.timeout_ms, 2500, "the time goes along");
 		rpc_client_free(c);
 	}
