@@ -133,7 +133,7 @@ make_key(const struct key_source *s, const char *path, struct err *e)
 	autobuf key = BUF_SECRET(KEK_SIZE);
 	autoclose int dir = -1;
 	char temporary[sizeof(NEW_NAME) + 32] = NEW_NAME;
-	const char *name;
+	const char *name = path;
 	int rc = buf_reserve(&key, KEK_SIZE, e);
 
 	if (rc == 0)
