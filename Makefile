@@ -37,7 +37,7 @@ update = if cmp -s $(1).new $(1); then rm -f $(1).new; else mv -f $(1).new $(1);
 include mk/flavours.mk
 include mk/lint.mk
 
-.PHONY: all setup deps update-lock demo unit check check-san check-build check-run check-san-run
+.PHONY: all setup deps gpg update-lock demo unit check check-san check-build check-run check-san-run
 .PHONY: lint fuzz fuzz-planted interop bench cover install clean distclean help FORCE
 
 ## all: the static binary build/attestation-agent, with links for its other names (the default)
@@ -54,9 +54,14 @@ setup:
 deps:
 	$(Q)mk/deps.sh
 
-## update-lock: renew mk/sources.lock from the Debian archive
+## gpg: build/gpg, the static program for guests that check GPG signatures (once, then kept)
+gpg:
+	$(Q)mk/build-gpg.sh
+
+## update-lock: renew mk/sources.lock and mk/gpg.lock from the Debian archive
 update-lock:
-	$(Q)mk/update-lock.sh
+	$(Q)mk/update-lock.sh mk/sources.lock
+	$(Q)mk/update-lock.sh mk/gpg.lock
 
 ## demo: show what it does, against a registry and a broker on this machine
 demo: setup

@@ -157,6 +157,46 @@ build_libarchive() {
 	cp libarchive/archive.h libarchive/archive_entry.h "$P/include/"
 }
 
+build_libyaml() {
+	# Of the reader alone; a checkout has no configure, and nothing to find out.
+	for part in api reader scanner parser; do
+		cacao-cc $small -Iinclude '-DYAML_VERSION_STRING="0.2.5"' -DYAML_VERSION_MAJOR=0 \
+			-DYAML_VERSION_MINOR=2 -DYAML_VERSION_PATCH=5 -c "src/$part.c"
+	done
+	ar rcD libyaml.a api.o reader.o scanner.o parser.o
+	put libyaml.a
+	cp include/yaml.h "$P/include/"
+}
+
+# The three of gpgme ask a program for the flags of those they need: it names the prefix, which is not there yet.
+gnupg_here() {
+	autoconf CFLAGS="$small" CPPFLAGS="$inc" LDFLAGS="$lib" --with-libgpg-error-prefix="$P" \
+		--disable-dependency-tracking --disable-doc "$@"
+}
+
+build_libgpg_error() {
+	gnupg_here --disable-tests --disable-nls --disable-languages --disable-threads --enable-install-gpg-error-config
+	make -C src
+	make -C src install DESTDIR="$stage"
+	rm -f "$P/lib/libgpg-error.la" # names the prefix, too
+}
+
+build_libassuan() {
+	gnupg_here
+	make -C src
+	make -C src install DESTDIR="$stage"
+	rm -f "$P/lib/libassuan.la"
+}
+
+build_gpgme1_0() {
+	# For OpenPGP alone: gpg is started, no server is ever spoken to.
+	gnupg_here --with-libassuan-prefix="$P" --enable-languages= --disable-glibtest --disable-gpgconf-test \
+		--disable-gpg-test --disable-gpgsm-test --disable-g13-test --disable-fd-passing
+	make -C src libgpgme.la
+	put src/.libs/libgpgme.a
+	cp src/gpgme.h "$P/include/"
+}
+
 run() {
 	dsc=$(awk -v p="$package" '$1 == p && $4 ~ /\.dsc$/ { print $4 }' "$lock")
 	[ -n "$dsc" ] || die "$package: no .dsc in $lock"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Brings the source packages of mk/sources.lock into the source cache and checks every hash.
+# Brings the source packages of mk/sources.lock (or CACAO_LOCK) into the source cache and checks every hash.
 # usage: fetch-sources.sh RESULT      RESULT receives the lines of the versions really used.
 # With every file in the cache no network is used. A version that the archive no longer has is replaced
 # by the newest of the same upstream series, with a warning and a line in RESULT that differs.
@@ -9,7 +9,7 @@
 . "$top/mk/apt-private.sh"
 
 result=$1
-lock=$top/mk/sources.lock
+lock=${CACAO_LOCK:-$top/mk/sources.lock}
 sources=$(abs_dir "${CACAO_SOURCES:-build/cache/sources}") || die "cannot make the source cache"
 replaced=$sources/replaced.lock # "locked-version package version sha256 file"
 work=$(mktemp -d)

@@ -21,7 +21,7 @@ build/gen/pb/%.pb-c.c build/gen/pb/%.pb-c.h: %.proto
 	$(Q)protoc-c --c_out=build/gen/pb $<
 
 # --- dynamic flavours: Debian's libraries, asked for once and only when needed
-PKGS := libcurl libssl libcrypto json-c libarchive libseccomp libisal zlib libzstd libcares libnghttp2 libprotobuf-c
+PKGS := libcurl libssl libcrypto json-c libarchive libseccomp libisal zlib libzstd libcares libnghttp2 libprotobuf-c gpgme yaml-0.1
 pkg = $(or $(shell pkg-config $(1) $(PKGS)),$(error the -dev packages are missing: run make setup))
 DYN_CFLAGS = $(eval DYN_CFLAGS := $$(call pkg,--cflags))$(DYN_CFLAGS)
 DYN_LIBS = $(eval DYN_LIBS := $$(call pkg,--libs))$(DYN_LIBS)
@@ -48,7 +48,8 @@ DEPS := build/deps/current
 CC_static := musl-gcc
 CFLAGS_static = $(COMMON) $(ZERO) -Os -g -DNDEBUG -ffunction-sections -fdata-sections -fPIE \
 	-isystem $(DEPS)/include -idirafter $(DEPS)/kernel
-LIBS_static := -lcurl -lnghttp2 -lssl -lcrypto -lcares -ljson-c -larchive -lz -lzstd -lseccomp -lisal -lprotobuf-c -lpthread
+LIBS_static := -lcurl -lnghttp2 -lssl -lcrypto -lcares -ljson-c -larchive -lz -lzstd -lseccomp -lisal -lprotobuf-c -lyaml \
+	-lgpgme -lassuan -lgpg-error -lpthread
 # Files where speed counts more than size.
 HOT := $(shell sed 's/\#.*//' mk/hot)
 

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Renews mk/sources.lock: for every package named in it, the newest version of the archive of this
+# Renews a lock file (mk/sources.lock unless another is named): for every package named in it, the newest version of the archive of this
 # Debian release. A new library is added by a line with its source package name alone.
 # shellcheck source=mk/common.sh
 . "$(dirname "$0")/common.sh"
 # shellcheck source=mk/apt-private.sh
 . "$top/mk/apt-private.sh"
 
-lock=$top/mk/sources.lock
+lock=$top/${1-mk/sources.lock}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/sources"
