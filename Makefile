@@ -116,6 +116,7 @@ install: all
 	install -D -m 0755 build/attestation-agent $(DESTDIR)$(PREFIX)/bin/attestation-agent
 	for name in $(NAMES); do ln -sfn attestation-agent $(DESTDIR)$(PREFIX)/bin/$$name || exit 1; done
 	install -D -m 0644 docs/aa-cli.1 $(DESTDIR)$(PREFIX)/share/man/man1/aa-cli.1
+	install -D -m 0644 docs/aa-keyprovider.1 $(DESTDIR)$(PREFIX)/share/man/man1/aa-keyprovider.1
 	install -D -m 0644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/cacao/LICENSE
 	install -D -m 0644 NOTICE $(DESTDIR)$(PREFIX)/share/doc/cacao/NOTICE
 	install -d $(DESTDIR)$(PREFIX)/share/doc/cacao/licenses

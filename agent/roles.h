@@ -11,6 +11,7 @@
  *            ├─ key     brokers, resources, unwrapping
  *            ├─ pull    manifests, configuration, policy; never a key
  *            │  or copy: manifests, for encrypt, decrypt and inspect; never a key
+ *            ├─ rpc     frames of callers; their calls go to key
  *            └─ a pair for each layer:
  *                 crypt   blob digest, MAC, cipher; one layer key
  *                 unpack  decompress, diff_id, untar; one directory

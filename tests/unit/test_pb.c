@@ -30,6 +30,8 @@ test_budget(void)
 	if (!ok(q != NULL && q[0] == 'x' && q[99] == 'x' && q[100] == 0, "grows with what it holds"))
 		return;
 	p = q;
+	if (p == NULL)
+		return;
 	none = budget_realloc(&b, q, 2000);
 	ok(none == NULL && p[99] == 'x', "keeps it where it cannot grow");
 	p = budget_realloc(&b, p, 10);
