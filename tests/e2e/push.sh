@@ -14,13 +14,13 @@ authfile=$work/auth.json
 word=secret-word
 # a layer that is taken into no memory as a whole, a small one, an empty one
 mkimage build "$img:plain" --config '{"Env":["A=b"]}' files=3,size=7M gzip=none,files=3,size=2k empty >/dev/null
-mkimage build "$work/large:plain" files=30,size=100M >/dev/null
+mkimage build "$work/large:plain" files=30,size=24M >/dev/null
 
 encrypt() { # [options] SRC DST
 	run timeout -k 2 60 "$aa" encrypt --recipient "provider:attestation-agent:kbs:///$kid" --aa-kbc-params "$params" "$@"
 }
 
-# arrived NAME OPTION REGISTRY/NAME:TAG [options of skopeo]: what was pushed last is there, under its digest, and is right
+# arrived NAME REGISTRY/NAME:TAG [options of skopeo]: what was pushed last is there, all of it, under its digest
 arrived() {
 	arrived_name=$1
 	arrived_ref=$2
@@ -35,8 +35,11 @@ arrived() {
 	run skopeo --insecure-policy copy -q --src-tls-verify=false "$@" "docker://$arrived_ref" "oci:$work/arrived:x"
 	[ "$rc" -eq 0 ] || diag_file "$work/err"
 	check "$arrived_name" [ "$(mkimage digest "$work/arrived:x")" = "$arrived_digest" ]
-	check "$arrived_name: packets, HMAC and cipher are right" \
-		ocicrypt check "$work/arrived:x" "$img:plain" "$keys" $kid
+}
+
+# is_right NAME: what has arrived last is the image, encrypted
+is_right() {
+	check "$1: packets, HMAC and cipher are right" ocicrypt check "$work/arrived:x" "$img:plain" "$keys" $kid
 }
 
 # failed NAME CODES [options] SRC DST: an error is told, no digest
@@ -73,6 +76,7 @@ make_tls
 registry_start plain
 encrypt --tls-verify=false "oci:$img:plain" "docker://$registry/a/b:one"
 arrived "into a registry" "$registry/a/b:one"
+is_right "into a registry"
 check "its media type" [ "$(skopeo inspect --raw --tls-verify=false "docker://$registry/a/b:one" |
 	jq -r .mediaType)" = application/vnd.oci.image.manifest.v1+json ]
 encrypt --tls-verify=false "oci:$img:plain" "docker://$registry/a/b:one"
@@ -82,6 +86,7 @@ check "what is encrypted already is not encrypted again" [ "$rc" -ne 0 ]
 mkimage push "$img:plain" "http://$registry/c/d:plain" >/dev/null
 encrypt --tls-verify=false "docker://$registry/c/d:plain" "docker://$registry/c/d"
 arrived "from a registry into the same one, tag latest" "$registry/c/d:latest"
+is_right "from a registry into the same one, tag latest"
 encrypt --tls-verify=false --layer 0 "oci:$img:plain" "docker://$registry/c/d:some"
 check "some layers only" [ "$rc" -eq 0 ]
 pull_params="--aa-kbc-params=$params"
@@ -135,6 +140,7 @@ not_over() { # NAME CODES SCRIPT [options]
 }
 
 over "a good line" other.ok
+is_right "a good line"
 check "what is sent: layers once, in one request each" [ "$(logged | grep -c '^send .* PATCH')" -eq 3 ]
 check "documents by PUT" [ "$(logged | grep -c '^send .* PUT')" -eq 1 ]
 for step in find open close name; do
@@ -147,6 +153,7 @@ over "503 before the first byte of a layer" send.early-503.ok
 over "a line that ends in the middle of a layer" send.cut-100000.ok
 check "the layer was asked for again" grep -q 'sent anew' "$work/over.err"
 over "and again" send.cut-100000.cut-10000.ok
+is_right "and again"
 not_over "a line that ends in the middle each time" 20 send.cut-100000
 check "in the middle each time: three attempts" [ "$(logged | grep -c '^send')" -eq 3 ]
 check "in the middle each time: says that bytes were lost" grep -q 'comes but once' "$work/err"
