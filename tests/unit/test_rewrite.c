@@ -23,7 +23,8 @@
 #define MANIFEST(layers) "{\"schemaVersion\":2," CONFIG ",\"layers\":[" layers "]}"
 
 /* What public options and wrapped keys look like when the MAC is zeros. */
-#define PUBOPTS	"eyJjaXBoZXIiOiJBRVNfMjU2X0NUUl9ITUFDX1NIQTI1NiIsImhtYWMiOiJBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBPSIsImNpcGhlcm9wdGlvbnMiOnt9fQ=="
+#define PUBOPTS	"eyJjaXBoZXIiOiJBRVNfMjU2X0NUUl9ITUFDX1NIQTI1NiIsImhtYWMiOiJBQUFBQUFBQUFBQUFBQUFB" \
+	"QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBPSIsImNpcGhlcm9wdGlvbnMiOnt9fQ=="
 #define ADDED	"\"" ENC "pubopts\":\"" PUBOPTS "\",\"" ENC "keys.provider.attestation-agent\":\"AAAA,BBBB\""
 
 static struct err e;
