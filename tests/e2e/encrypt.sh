@@ -193,6 +193,20 @@ else
 		--recipient "$recipient" --aa-kbc-params "$params"
 fi
 
+# --- interrupted, while a key provider is slow ------------------------------------------------------------
+
+printf '#!/bin/sh\nexec sleep 20\n' >"$work/slow"
+chmod +x "$work/slow"
+"$aa" encrypt "oci:$img:plain" "oci:$work/never:x" --recipient "$recipient" --keyprovider "cmd:$work/slow" \
+	>"$work/out" 2>"$work/err" &
+slow=$!
+sleep 2
+kill -INT "$slow"
+rc=0
+wait "$slow" || rc=$?
+check "an interrupted command says so" [ "$rc" -eq 41 ]
+check "nothing is left of it" [ ! -e "$work/never" ]
+
 # refusals
 expect_exit "unknown key id" 13 "$aa" encrypt "oci:$img:plain" "oci:$work/r1:x" \
 	--recipient provider:attestation-agent:kbs:///default/key/none --aa-kbc-params "$params"
