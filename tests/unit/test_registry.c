@@ -39,6 +39,34 @@ test_urls(void)
 	fails(registry_blob_url(&oci, &d, false, &url, &e), ERR_PARSE, "nor its blobs");
 }
 
+static void
+test_uploads(void)
+{
+	autobuf url = BUF(LIMIT_URL), small = BUF(20);
+	struct image_ref r, oci;
+	struct digest d;
+
+	works(image_ref_parse(span_str("docker://a.test:5000/ns/app:v1"), &r, &e), "an image");
+	works(image_ref_parse(span_str("oci:/srv/x"), &oci, &e), "a directory");
+	works(digest_parse(span_str(SHA256), &d, &e), "a digest");
+	works(registry_upload_url(&r, true, &url, &e), "where an upload begins");
+	is_str(buf_str(&url), "http://a.test:5000/v2/ns/app/blobs/uploads/", "URL");
+	fails(registry_upload_url(&oci, true, &url, &e), ERR_PARSE, "a directory has none");
+	buf_reset(&url);
+	works(registry_close_url("https://b.test/u", &d, &url, &e), "an end without a query");
+	ok(strncmp(buf_str(&url), "https://b.test/u?digest=sha256%3A", 33) == 0, "gets one: %s", buf_str(&url));
+	is_str(buf_str(&url) + 33, &SHA256[7], "with the digest");
+	buf_reset(&url);
+	works(registry_close_url("https://b.test/u?s=a%2Fb&t", &d, &url, &e), "an end with a query");
+	ok(strncmp(buf_str(&url), "https://b.test/u?s=a%2Fb&t&digest=sha256%3A", 43) == 0, "keeps it: %s",
+	    buf_str(&url));
+	buf_reset(&url);
+	works(registry_close_url("https://b.test/u?", &d, &url, &e), "an end with nothing behind the mark");
+	ok(strncmp(buf_str(&url), "https://b.test/u?digest=", 24) == 0, "has it once: %s", buf_str(&url));
+	fails(registry_close_url("https://b.test/u", &d, &small, &e), ERR_LIMIT, "no room for it");
+	is_int(small.len, 0, "output as it was");
+}
+
 static int
 answer(unsigned status, const char *body)
 {
@@ -90,6 +118,7 @@ int
 main(void)
 {
 	test_urls();
+	test_uploads();
 	test_errors();
 	ok(mutate(SPAN_LIT("{\"errors\":[{\"code\":\"A\",\"message\":\"b\\u00e4\"}]}"), 100,
 	    answer_mutant, NULL) > 100, "mutants");
