@@ -12,15 +12,14 @@
 #include "agent/monitor.h"
 #include "agent/net_setup.h"
 #include "agent/progress.h"
+#include "agent/pull_setup.h"
 #include "agent/snapshot.h"
-#include "agent/source_setup.h"
 #include "agent/storage.h"
 #include "image/manifest.h"
 #include "image/reference.h"
 #include "image/zstd.h"
 #include "lib/sys.h"
 
-#define POLICY_DEFAULT	"/etc/cacao/policy.json"
 #define STORE_DEFAULT	"/var/lib/cacao"
 #define AT_ONCE_DEFAULT	"3"
 
@@ -72,12 +71,10 @@ struct job {
 	struct source_setup	 source;
 	struct snapshot		 snapshot;
 	struct snapshot_options	 snapshot_options;
-	struct platform		 platform;
-	enum device_nodes	 devices;
-	unsigned		 window_log;	/* of zstd */
+	struct pull_setup	 setup;
+	struct pull_roles	 roles;
 	struct progress		 progress;
 	struct key_setup	 keys;
-	int			 net, key, pull;	/* control sockets */
 	char			 digest[160];		/* the result */
 };
 
@@ -102,75 +99,28 @@ check_options(struct job *j, const char *image, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	platform_host(&j->platform);
+	j->setup.policy = opt.policy;
+	j->setup.mixed = opt.mixed;
+	platform_host(&j->setup.platform);
 	if (opt.platform != NULL)
-		rc = platform_parse(span_str(opt.platform), &j->platform, e);
+		rc = platform_parse(span_str(opt.platform), &j->setup.platform, e);
 	if (rc < 0)
 		return err_set(e, ERR_USAGE, "--platform: '%s' is not OS/ARCH", opt.platform);
-	rc = device_nodes_parse(opt.device_nodes, &j->devices, e);
+	rc = device_nodes_parse(opt.device_nodes, &j->setup.devices, e);
 	if (rc == 0)
-		rc = window_log_parse(opt.window_log, &j->window_log, e);
+		rc = window_log_parse(opt.window_log, &j->setup.window_log, e);
 	return rc < 0 ? rc : check_snapshot_options(&j->snapshot_options, e);
-}
-
-static int
-set_up_pull(struct job *j, struct err *e)
-{
-	const char *policy = opt.policy != NULL ? opt.policy : POLICY_DEFAULT;
-	autoclose int fd = open(policy, O_RDONLY | O_CLOEXEC);
-	automsg m;
-	int rc = 0;
-
-	msg_init(&m, M_PULL_SETUP, 0);
-	if (fd >= 0)
-		rc = monitor_send_file(j->pull, PULL_FILE_POLICY, fd, e);
-	else if (opt.policy != NULL || errno != ENOENT)
-		rc = err_sys_as(e, ERR_POLICY_INVALID, "policy %s", policy);
-	if (rc == 0)
-		rc = msg_put_str(&m, j->source.name, e);
-	if (rc == 0)
-		rc = msg_put_str(&m, j->platform.os, e);
-	if (rc == 0)
-		rc = msg_put_str(&m, j->platform.architecture, e);
-	if (rc == 0)
-		rc = msg_put_str(&m, j->platform.variant, e);
-	if (rc == 0)
-		rc = msg_put_u8(&m, opt.mixed, e);
-	if (rc == 0)
-		rc = msg_put_u8(&m, j->m.root_mode, e);
-	if (rc == 0)
-		rc = msg_put_u8(&m, (uint8_t)j->devices, e);
-	if (rc == 0)
-		rc = msg_put_u8(&m, (uint8_t)j->window_log, e);
-	return rc < 0 ? rc : msg_send(j->pull, &m, -1, e);
 }
 
 static int
 start_roles(struct job *j, struct err *e)
 {
-	autoclose int config = -1, net_a = -1, net_b = -1, key_a = -1, key_b = -1;
-	int pair[2], rc;
+	autoclose int config = sys_openat(j->staging.dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+	    0644);
 
-	config = sys_openat(j->staging.dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (config < 0)
 		return err_sys_as(e, ERR_STORAGE, "config.json");
-	rc = msg_pair(pair, e);
-	if (rc < 0)
-		return rc;
-	net_a = pair[0];
-	net_b = pair[1];
-	rc = msg_pair(pair, e);
-	if (rc < 0)
-		return rc;
-	key_a = pair[0];
-	key_b = pair[1];
-	rc = source_start(&j->source, &j->m, net_a, &j->net, e);
-	if (rc == 0)
-		rc = monitor_start(&j->m, ROLE_KEY, &key_a, 1, &j->key, NULL, e);
-	if (rc == 0)
-		rc = monitor_start(&j->m, ROLE_PULL, (int[]){ net_b, key_b, j->staging.dir,
-		    config, j->source.theirs }, 5, &j->pull, NULL, e);
-	return rc;
+	return pull_roles_start(&j->roles, &j->m, &j->source, j->staging.dir, config, e);
 }
 
 static void
@@ -210,7 +160,7 @@ serve_pull(struct job *j, struct err *e)
 
 	for (;;) {
 		automsg m;
-		int rc = monitor_await(&j->m, j->pull, rules, &m, e);
+		int rc = monitor_await(&j->m, j->roles.pull, rules, &m, e);
 
 		if (rc == 0 && j->m.crash.code != ERR_NONE) {
 			*e = j->m.crash;
@@ -237,13 +187,13 @@ run_roles(struct job *j, struct err *e)
 	int rc = start_roles(j, e);
 
 	if (rc == 0 && source_has_net(&j->source))
-		rc = net_set_up(j->net, &opt.net, &j->source.ref, e);
+		rc = net_set_up(j->roles.net, &opt.net, &j->source.ref, e);
 	if (rc == 0)
-		rc = key_setup_send(&j->keys, j->key, opt.ctr, e);
+		rc = key_setup_send(&j->keys, j->roles.key, opt.ctr, e);
 	if (rc == 0)
-		rc = set_up_pull(j, e);
-	j->snapshot.pull = j->pull;
-	j->snapshot.key = j->key;
+		rc = pull_setup_send(&j->setup, j->source.name, j->roles.pull, e);
+	j->snapshot.pull = j->roles.pull;
+	j->snapshot.key = j->roles.key;
 	return rc < 0 ? rc : serve_pull(j, e);
 }
 
@@ -269,9 +219,7 @@ make_bundle(struct job *j, struct err *e)
 		return rc;
 	rc = run_roles(j, e);
 	progress_end(&j->progress);
-	base_close(&j->net);
-	base_close(&j->key);
-	base_close(&j->pull);
+	pull_roles_close(&j->roles);
 	monitor_end_all(&j->m);		/* nobody may write any more when the name is given */
 	if (rc == 0)
 		rc = staging_commit(&j->staging, NULL, e);
@@ -286,7 +234,7 @@ make_bundle(struct job *j, struct err *e)
 static int
 run(const char **operands, maybe_unused size_t n, struct err *e)
 {
-	struct job j = { .net = -1, .key = -1, .pull = -1 };
+	struct job j = { .roles = PULL_ROLES };
 	int rc = key_setup_open(opt.decryption_keys, opt.kbc_params, &j.keys, e);
 
 	if (rc == 0)
@@ -299,6 +247,7 @@ run(const char **operands, maybe_unused size_t n, struct err *e)
 	j.snapshot_options.monitor = &j.m;
 	j.snapshot_options.staging = &j.staging;
 	rc = monitor_open(&j.m, j.snapshot_options.mode != SNAPSHOT_FLAT, e);
+	j.setup.root_mode = j.m.root_mode;
 	if (rc == 0)
 		rc = staging_open(operands[1], opt.work_dir, STAGING_ROOTFS, &j.staging, e);
 	if (rc == 0) {

@@ -22,6 +22,7 @@ struct puller {
 	bool			owners;
 	enum device_nodes	devices;
 	uint8_t			window_log;	/* of zstd */
+	bool			verify;		/* M_POLICY_NOTE for each note */
 	bool			flat;		/* found out: layers cannot lie one beside the other */
 	int			rootfs;		/* when the layers are there; -1 before */
 };
@@ -29,12 +30,15 @@ struct puller {
 static int
 prepare(struct sandbox_path paths[ROLE_MAX_PATHS], struct err *e)
 {
+	size_t n = 0;
+
 	/*
 	 * For user names in the image's own passwd, and for nothing else. Not the root itself: when layers are
 	 * mounted there, a rule for what lies below the mount counts for nothing.
 	 */
-	paths[0] = (struct sandbox_path){ .fd = PULL_FD_STAGING };
-	paths[1].fd = -1;
+	if (fcntl(PULL_FD_STAGING, F_GETFD) >= 0)
+		paths[n++] = (struct sandbox_path){ .fd = PULL_FD_STAGING };
+	paths[n].fd = -1;
 	return crypto_init(e);
 }
 
@@ -123,6 +127,40 @@ env_bundle(void *arg, const struct image_config *config, struct err *e)
 }
 
 static int
+send_note(const struct policy_note *note, struct err *e)
+{
+	automsg m;
+	int rc;
+
+	msg_init(&m, M_POLICY_NOTE, 0);
+	rc = msg_put_u8(&m, (uint8_t)note->about, e);
+	if (rc == 0)
+		rc = msg_put_u32(&m, (uint32_t)note->number, e);
+	if (rc == 0)
+		rc = msg_put_u8(&m, note->good, e);
+	if (rc == 0)
+		rc = msg_put_str(&m, note->name, e);
+	if (rc == 0)
+		rc = msg_put_str(&m, note->why, e);
+	return rc < 0 ? rc : msg_send(FD_CONTROL, &m, -1, e);
+}
+
+/* Who only asks is told everything; in the log of a pull stands what speaks against the image. */
+static void
+env_tell(void *arg, const struct policy_note *note)
+{
+	const struct puller *p = arg;
+	struct err e = { 0 };
+
+	if (p->verify && send_note(note, &e) < 0)
+		log_warning("a note of the policy is lost: %s", e.msg);
+	else if (!p->verify && !note->good && note->about == ABOUT_SIGNATURE)
+		log_warning("policy: requirement %zu: %s: %s", note->number, note->name, note->why);
+	else if (!p->verify)
+		log_info("policy: %s: %s", note->name, note->why);
+}
+
+static int
 take_setup(struct puller *p, const struct msg *m, struct err *e)
 {
 	struct platform *want = &p->request.platform;
@@ -138,6 +176,8 @@ take_setup(struct puller *p, const struct msg *m, struct err *e)
 	p->owners = msg_get_u8(&r) != 0;
 	devices = msg_get_u8(&r);
 	p->window_log = msg_get_u8(&r);
+	p->verify = msg_get_u8(&r) != 0;
+	p->request.only_verify = p->verify;
 	if (!msg_get_end(&r) || devices > DEVICES_SKIP)
 		return err_set(e, ERR_PROTO, "set-up");
 	p->devices = (enum device_nodes)devices;
@@ -181,6 +221,7 @@ pull(struct puller *p, struct pull_result *res, struct err *e)
 		.layers = env_layers,
 		.bundle = env_bundle,
 		.arg = p,
+		.policy = { .tell = env_tell, .arg = p },
 	};
 	int rc = set_up(p, e);
 
@@ -211,7 +252,7 @@ serve(struct err *e)
 	struct err failed = { 0 };
 	int rc = pull(&p, &res, &failed);
 
-	if (rc == 0 && res.encrypted > 0 && !p.request.ref.has_digest)
+	if (rc == 0 && res.encrypted > 0 && !res.is_signed && !p.request.ref.has_digest)
 		log_warning("encrypted image %s: neither signature nor digest pin says who made it",
 		    res.manifest.text);
 	base_close(&p.rootfs);

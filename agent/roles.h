@@ -129,6 +129,8 @@ enum {
 	M_OPAQUE,	/* unpack → monitor: fd: a directory of the layer that hides what is below it */
 	M_PROGRESS,	/* pull → monitor: u32 layer, u8 stage, u64 bytes */
 	M_PULL_DONE,	/* pull → monitor: err?, str manifest digest */
+	M_POLICY_NOTE,	/* pull → monitor, when it only verifies: u8 enum policy_about, u32 number, u8 good, str name,
+			 * str why */
 	M_OPEN,		/* pull → monitor, PULL_FD_LAYOUT: str digest of a blob, or "" for index.json */
 	M_OPENED,	/* monitor → pull: fd: the file */
 	M_OPEN_FAILED,	/* monitor → pull: err? */

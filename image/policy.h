@@ -24,19 +24,6 @@ int policy_parse(struct span text, struct policy **out, struct err *) must_check
 void policy_free(struct policy *);
 void policy_freep(struct policy **);
 
-/*
- * What can be said before anything is fetched: 0 if the image may be looked at;
- * -ERR_POLICY when a requirement rejects it, -ERR_UNSUPPORTED when the deciding list holds a requirement that nobody here
- * can check (reject goes first). The message names the scope that decided
- * ("docker: registry.example.org/ns", "default").
- * Scopes for docker (first hit wins): domain/path:tag or @digest, domain/path, its parents,
- * domain, "*.…" wildcards of the host without port, "", then default. For oci: the directory,
- * its parents up to but without "/", "", then default; the tag takes no part, as in
- * containers/image. oci-archive: the same with the path of the file. docker-archive: only "", then default.
- * These paths must be absolute and clean (realpath): -ERR_POLICY for others.
- */
-int policy_check_name(const struct policy *, const struct image_ref *, struct err *) must_check;
-
 /* What was fetched for the name that the caller gave. */
 struct policy_subject {
 	const struct image_ref	*ref;		/* as the caller gave it; never a mirror's */
@@ -53,8 +40,11 @@ struct policy_signature {
 	char		where[512];	/* for people: a URL, "NAME, layer 2"; when there is none: all places looked in */
 };
 
-/* For people: what was found and decided, in order: the scope, and of each requirement its signatures, then itself. */
-enum policy_about { ABOUT_SCOPE, ABOUT_SIGNATURE, ABOUT_REQUIREMENT, ABOUT_COUNT };
+/*
+ * For people: what was found and decided, in order: the scope, and of each requirement its signatures, then itself. The
+ * first two are told by who has read policy and manifest: `why` is their digest.
+ */
+enum policy_about { ABOUT_POLICY, ABOUT_IMAGE, ABOUT_SCOPE, ABOUT_SIGNATURE, ABOUT_REQUIREMENT, ABOUT_COUNT };
 struct policy_note {
 	enum policy_about	 about;
 	size_t			 number;	/* of the requirement, of the signature in it; from 1 */
@@ -91,6 +81,19 @@ struct policy_env {
 	void	(*tell)(void *arg, const struct policy_note *);
 	void	*arg;
 };
+
+/*
+ * What can be said before anything is fetched: 0 if the image may be looked at;
+ * -ERR_POLICY when a requirement rejects it, -ERR_UNSUPPORTED when the deciding list holds a requirement that nobody here
+ * can check (reject goes first). The message names the scope that decided
+ * ("docker: registry.example.org/ns", "default").
+ * Scopes for docker (first hit wins): domain/path:tag or @digest, domain/path, its parents,
+ * domain, "*.…" wildcards of the host without port, "", then default. For oci: the directory,
+ * its parents up to but without "/", "", then default; the tag takes no part, as in
+ * containers/image. oci-archive: the same with the path of the file. docker-archive: only "", then default.
+ * These paths must be absolute and clean (realpath): -ERR_POLICY for others. Of env only `tell` is used, and only for a refusal.
+ */
+int policy_check_name(const struct policy *, const struct image_ref *, const struct policy_env *, struct err *) must_check;
 
 /*
  * The whole decision; policy_check_name() is part of it. 0 if every requirement of the deciding list holds. -ERR_POLICY when one

@@ -275,50 +275,53 @@ policy_check_path(const struct image_ref *r, struct err *e)
 
 /* The worst of what the name alone decides: a rejection, else something nobody here can check. */
 static enum requirement_kind
-worst(struct json_val list, struct requirement *out)
+worst(struct json_val list, struct requirement *out, size_t *number)
 {
 	enum requirement_kind found = json_count(list) > 0 ? REQUIRE_NOTHING : REQUIRE_REJECT;
 	struct json_iter it = json_iter(list);
 
-	while (json_next(&it)) {
+	for (size_t n = 1; json_next(&it); n++) {
 		struct requirement r;
 		struct err ignored;
+		bool bad = requirement_read(it.val, "", &r, &ignored) < 0;
 
-		if (requirement_read(it.val, "", &r, &ignored) < 0 || r.kind == REQUIRE_REJECT)
-			return REQUIRE_REJECT;
-		if (r.kind == REQUIRE_UNKNOWABLE && found == REQUIRE_NOTHING) {
-			found = REQUIRE_UNKNOWABLE;
+		if (!bad && r.kind != REQUIRE_REJECT && (r.kind != REQUIRE_UNKNOWABLE || found == REQUIRE_UNKNOWABLE))
+			continue;
+		found = bad ? REQUIRE_REJECT : r.kind;
+		*number = n;
+		if (!bad)
 			*out = r;
-		}
+		if (found == REQUIRE_REJECT)
+			break;
 	}
 	return found;
 }
 
 int
-policy_check_name(const struct policy *p, const struct image_ref *r, struct err *e)
+policy_check_name(const struct policy *p, const struct image_ref *r, const struct policy_env *env, struct err *e)
 {
+	const struct question q = { .env = env };
 	char name[sizeof(r->dir) + LIMIT_REFERENCE];
-	struct requirement bad = { 0 };
+	struct requirement bad = { .type = "reject" };
+	enum requirement_kind kind;
 	struct decision d;
+	size_t number = 0;
 
 	if (policy_check_path(r, e) < 0)
 		return -(int)e->code;
 	image_ref_format(r, name, sizeof(name));
 	policy_decide(p, r, &d);
-	switch (worst(d.list, &bad)) {
-	case REQUIRE_REJECT:
-		return err_set(e, ERR_POLICY, "policy: %.200s is rejected by the scope \"%.200s\"", name,
-		    d.scope);
-	case REQUIRE_UNKNOWABLE:
-		return err_set(e, ERR_UNSUPPORTED, "policy: %.200s: the scope \"%.200s\" asks for "
-		    "%s; %s is not supported", name, d.scope, bad.type, bad.unknowable);
-	case REQUIRE_NOTHING:
-	case REQUIRE_GPG:
-	case REQUIRE_COSIGN:
-	case REQUIRE_ENCRYPTED:
-		break;
-	}
-	return 0;
+	kind = worst(d.list, &bad, &number);
+	if (kind != REQUIRE_REJECT && kind != REQUIRE_UNKNOWABLE)
+		return 0;
+	if (kind == REQUIRE_REJECT)
+		err_set(e, ERR_POLICY, "%.200s is rejected by the scope \"%.200s\"", name, d.scope);
+	else
+		err_set(e, ERR_UNSUPPORTED, "%.200s: the scope \"%.200s\" asks for %s; %s is not supported", name,
+		    d.scope, bad.type, bad.unknowable);
+	tell(&q, ABOUT_SCOPE, 0, d.scope, "decides", true);
+	tell(&q, ABOUT_REQUIREMENT, number, bad.type, e->msg, false);
+	return err_wrap(e, "policy");
 }
 
 bool

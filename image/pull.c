@@ -104,6 +104,17 @@ pull_layers(const struct pull_request *req, const struct image_env *env,
 	return rc;
 }
 
+static int
+tell_digest(const struct policy_env *env, enum policy_about about, const char *name, struct span text, struct err *e)
+{
+	struct digest d;
+	int rc = digest_of(HASH_SHA256, text, &d, e);
+
+	if (rc == 0 && env->tell != NULL)
+		env->tell(env->arg, &(struct policy_note){ about, 0, true, name, d.text });
+	return rc;
+}
+
 /* What of the policy needs more than the name. */
 static int
 check_policy(const struct pull_request *req, const struct image_env *env, const struct policy *policy,
@@ -119,6 +130,8 @@ check_policy(const struct pull_request *req, const struct image_env *env, const 
 	};
 	int rc = digest_of(HASH_SHA256, buf_span(&doc->body), &sha256, e);
 
+	if (rc == 0)
+		rc = tell_digest(&env->policy, ABOUT_IMAGE, "manifest", buf_span(&doc->body), e);
 	if (rc < 0)
 		return rc;
 	rc = policy_check(policy, &subject, &env->policy, e);
@@ -144,7 +157,7 @@ pull_manifest(const struct pull_request *req, const struct image_env *env, const
 		;	/* it says so itself */
 	} else if ((rc = read_config(req, env, &m, &config_doc, &config, e)) < 0) {
 		err_wrap(e, "config %.19s…", m.config.digest.text);
-	} else if ((rc = pull_layers(req, env, &m, &config, e)) == 0) {
+	} else if (!req->only_verify && (rc = pull_layers(req, env, &m, &config, e)) == 0) {
 		rc = env->bundle(env->arg, &config, e);
 		if (rc < 0)
 			err_wrap(e, "bundle");
@@ -167,9 +180,11 @@ pull_image(const struct pull_request *req, const struct image_env *env,
 
 	if (req->policy.len == 0)
 		return err_set(e, ERR_POLICY_INVALID, "policy: there is none, or it is empty");
-	rc = policy_parse(req->policy, &policy, e);
+	rc = tell_digest(&env->policy, ABOUT_POLICY, "policy", req->policy, e);
 	if (rc == 0)
-		rc = policy_check_name(policy, &req->ref, e);
+		rc = policy_parse(req->policy, &policy, e);
+	if (rc == 0)
+		rc = policy_check_name(policy, &req->ref, &env->policy, e);
 	if (rc < 0)
 		return rc;
 	rc = fetch_image(&by, &req->ref, &req->platform, &doc, &res.manifest, &res.index, e);

@@ -44,6 +44,7 @@ struct pull_request {
 	struct platform		platform;
 	struct span		policy;		/* text of policy.json; empty: there is none */
 	bool			allow_mixed;	/* plain and encrypted layers in one image */
+	bool			only_verify;	/* policy, manifest and configuration; no key, no layer */
 };
 
 struct pull_result {

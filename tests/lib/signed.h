@@ -174,7 +174,7 @@ signed_cosign_check(void *arg, const struct span keys[], size_t n, maybe_unused 
 static void
 signed_tell(void *arg, const struct policy_note *note)
 {
-	static const char *const about[] = { "scope", "signature", "requirement" };
+	static const char *const about[] = { "policy", "image", "scope", "signature", "requirement" };
 	struct signed_image *s = arg;
 	size_t len = strlen(s->notes);
 

@@ -38,7 +38,7 @@ ask_with(struct span policy, const char *name, const struct policy_env *env, str
 	if (digest_parse(span_str(SIGNED_DIGEST), &d, err) < 0)
 		return -ERR_BUG;
 	if (rc == 0)
-		rc = policy_check_name(p, &r, err);
+		rc = policy_check_name(p, &r, env, err);
 	return rc < 0 ? rc : policy_check(p, &subject, env, err);
 }
 
