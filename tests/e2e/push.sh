@@ -32,7 +32,7 @@ arrived() {
 	fi
 	arrived_digest=$(cat "$work/out")
 	rm -rf "$work/arrived"
-	run skopeo --insecure-policy copy -q --src-tls-verify=false "$@" "docker://$arrived_ref" "oci:$work/arrived:x"
+	run skopeo --insecure-policy copy -q --preserve-digests --src-tls-verify=false "$@" "docker://$arrived_ref" "oci:$work/arrived:x"
 	[ "$rc" -eq 0 ] || diag_file "$work/err"
 	check "$arrived_name" [ "$(mkimage digest "$work/arrived:x")" = "$arrived_digest" ]
 }
@@ -92,6 +92,11 @@ check "some layers only" [ "$rc" -eq 0 ]
 pull_params="--aa-kbc-params=$params"
 pulled "what was pushed is pulled" "$pull_params" "docker://$registry/c/d"
 
+expect_exit "decrypted, from one name to another" 0 "$aa" decrypt --aa-kbc-params "$params" --tls-verify=false \
+	"docker://$registry/a/b:one" "docker://$registry/e/f:open"
+arrived "decrypted: it has arrived" "$registry/e/f:open"
+check "decrypted: with the layers it was made of" [ "$(mkimage layers "$work/arrived:x")" = "$(mkimage layers "$img:plain")" ]
+
 failed "a digest is no name for a new image" 2 --tls-verify=false "oci:$img:plain" \
 	"docker://$registry/a/b@sha256:$(printf '%064d' 0)"
 failed "nobody answers" 20 --tls-verify=false "oci:$img:plain" "docker://127.0.0.1:$(free_port)/a/b"
@@ -143,6 +148,12 @@ over "a good line" other.ok
 is_right "a good line"
 check "what is sent: layers once, in one request each" [ "$(logged | grep -c '^send .* PATCH')" -eq 3 ]
 check "documents by PUT" [ "$(logged | grep -c '^send .* PUT')" -eq 1 ]
+# a plain layer, which is known by its digest before: one request, and none when it is there
+over "a large layer that stays plain" other.ok --layer -1
+check "stays plain: PUT alone, with its length" [ "$(logged | awk '$1 == "send" && $3 == "PUT" && $6 > 5000000' | wc -l)" -eq 1 ]
+count=$((count - 1))
+over "the same again" other.ok --layer -1
+check "the same again: it is not sent" [ "$(logged | awk '$6 > 5000000' | wc -l)" -eq 0 ]
 for step in find open close name; do
 	over "500 once: $step" $step.status-500.ok
 	over "a line that ends: $step" $step.drop.ok
