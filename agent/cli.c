@@ -14,6 +14,8 @@ static const struct cli_verb *const verbs[] = {
 	&verb_encrypt,
 	&verb_decrypt,
 	&verb_inspect,
+	&verb_verify,
+	&verb_policy,
 	&verb_version,
 	&verb_selftest_sandbox,
 };
