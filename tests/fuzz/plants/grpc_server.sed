@@ -1,2 +1,2 @@
-# lib/grpc.c: one byte too many is taken for the prefix of a message
-s/while (in.len > 0 \&\& m->have < GRPC_PREFIX)/while (in.len > 0 \&\& m->have <= GRPC_PREFIX)/
+# lib/grpc.c: the units of time are looked through beyond their end
+s/i < ARRAY_LEN(units)/i <= ARRAY_LEN(units)/
