@@ -132,7 +132,7 @@ refuses 'pkcs7' 1 'not written' --recipient pkcs7:rsa.crt
 refuses 'another provider' 1 'attestation-agent' --recipient provider:other:x
 refuses 'a word' 2 'wants' --recipient alice
 refuses 'a private key' 10 'private key' --recipient jwe:rsa.pem
-refuses 'a file that is none' 10 'neither PEM' --recipient jwe:one.hex
+refuses 'a file that is none' 10 'neither' --recipient jwe:one.hex
 refuses 'no such file' 10 'nowhere' --recipient jwe:nowhere
 refuses 'a folder' 10 'not a file' --recipient jwe:keys
 refuses 'one that is bad among good ones' 10 'private key' --recipient jwe:rsa.pub --recipient jwe:rsa.pem
@@ -243,6 +243,54 @@ fails 'a packet that was changed' 'decryption failed' keyunwrap '' changed --key
 fails 'a packet in CTR' 'A256CTR' keyunwrap '' ctr --keys keys
 head -c 70000 /dev/zero >large
 fails 'too much' 'LIMIT\|more than\|too' keywrap a/b/c large --keys keys --make-keys
+
+# --- another provider that answers what it should not
+answers() {	# what a provider says, whatever it is asked
+	printf '#!/bin/sh\ncat >asked\necho '"'%s'"'\n' "$1" >answer
+	chmod +x answer
+}
+b64() {
+	printf %s "$1" | base64 -w0
+}
+packet() {
+	answers "{\"keywrapresults\":{\"annotation\":\"$(b64 "$1")\"}}"
+}
+other="--recipient $ours:keyid=kbs:///a/b/c --keyprovider cmd:$work/answer"
+# shellcheck disable=SC2086 # several words
+refuses_other() {
+	refuses "$1" "$2" "$3" $other
+}
+packet 'no packet'
+refuses_other 'a packet that is no JSON' 1 'annotation packet'
+packet '{"wrapped_data":"AAAAAAAAAAAAAAAAAAAAAA==","iv":"AAAAAAAAAAAAAAAA","wrap_type":"A256GCM"}'
+refuses_other 'a packet without kid' 1 'kid'
+packet '{"kid":"kbs:///a/b/c","iv":"AAAAAAAAAAAAAAAA","wrap_type":"A256GCM"}'
+refuses_other 'a packet without data' 1 'wrapped_data'
+packet '{"kid":"kbs:///a/b/c","wrapped_data":"AAAA","iv":"AAAAAAAAAAAAAAAA","wrap_type":"A256GCM"}'
+refuses_other 'a packet that is too short' 1 'too short'
+answers '{"keywrapresults":{"annotation":null}}'
+refuses_other 'no packet at all' 1 'annotation'
+answers '{"keyunwrapresults":{"optsdata":"e30="}}'
+refuses_other 'the answer to another question' 1 'annotation'
+packet '{"kid":"84688df7-2c0c","wrapped_data":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16],"iv":[1,2,3,4,5,6,7,8,9,10,11,12],"algorithm":"AES","key_length":256}'
+expect_exit "verdictd's packets are taken" 0 "$aa" encrypt --recipient "$ours:84688df7-2c0c" --keyprovider "cmd:$work/answer" \
+	"$plain" oci:verdictd:x
+check 'it was asked as skopeo asks' python3 - asked <<'END'
+import base64, json, sys
+q = json.load(open(sys.argv[1]))
+assert q["op"] == "keywrap" and q["keyunwrapparams"] == {"dc": None, "annotation": None}, q.keys()
+assert q["keywrapparams"]["ec"]["Parameters"] == {"attestation-agent": [base64.b64encode(b"84688df7-2c0c").decode()]}
+assert q["keywrapparams"]["ec"]["DecryptConfig"] == {"Parameters": None}
+o = json.loads(base64.b64decode(q["keywrapparams"]["optsdata"]))
+assert len(base64.b64decode(o["symkey"])) == 32 and len(base64.b64decode(o["cipheroptions"]["nonce"])) == 16
+END
+answers "{\"keyunwrapresults\":{\"optsdata\":\"$(b64 '{"symkey":"AAAA","cipheroptions":{"nonce":"AAAA"}}')\"}}"
+keeps_closed 'a layer key of 3 bytes' verdictd --keyprovider "cmd:$work/answer"
+check 'says so' grep -q 'symkey has 3 bytes' err
+answers "{\"keyunwrapresults\":{\"optsdata\":\"$(b64 '{"symkey":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","cipheroptions":{"nonce":"AAAAAAAAAAAAAAAAAAAAAA=="}}')\"}}"
+rm -rf not-there
+expect_exit 'the wrong layer key' 14 "$aa" decrypt --keyprovider "cmd:$work/answer" oci:verdictd:x oci:not-there:x
+check 'nothing under the name' sh -c "! python3 '$e2e/mkimage.py' digest not-there:x"
 
 # --- no key and nothing that was wrapped shows in what was said, in any form
 check 'no canary in what was told' python3 - told $canary keys/default/key/one keys/called/for/it one.raw <<'END'
