@@ -31,7 +31,7 @@ static const struct option_def options[] = {
 	{ "make-keys", NULL, "make a key that is asked for and not there (directory)", NULL, &opt.make },
 	{ "aa-kbc-params", "NAME::URI", "the key broker that has the keys", &opt.kbc_params, NULL },
 	{ "allow-sample", NULL, "the published sample key may be used: for tests only", NULL, &opt.sample },
-	{ "allow-ctr", NULL, "unwrap keys that are not authenticated (A256CTR)", NULL, &opt.allow_ctr },
+	{ "allow-ctr-wrapped-keys", NULL, "unwrap keys that are not authenticated (A256CTR)", NULL, &opt.allow_ctr },
 	{ "ready-fd", "N", "write a line to this descriptor once it listens", &opt.ready_fd, NULL },
 	{ "log-level", "LEVEL", "error, warning (default), info or debug", &opt.log_level, NULL },
 	{ NULL, NULL, NULL, NULL, NULL },
