@@ -128,7 +128,7 @@ test_wrap(void)
 		keyring_fini(&opener);
 	}
 	keywrap_add_provider(&w, "kbs:///a/b/other");
-	made = (struct ocicrypt_wrapped){ 0 };
+	ocicrypt_wrapped_fini(&made);
 	fails(keywrap(&w, &k, &layer, DIGEST, &made, &e), ERR_KEY_NOTFOUND, "one that has no key");
 	ok(made.value[0].data == NULL && made.value[1].data == NULL, "is the end for all of them");
 	keywrap_fini(&w);
