@@ -24,7 +24,7 @@ static const struct option_def options[] = {
 };
 
 static const char more[] =
-    "ROLE is net, archive, key, pull, copy, rpc, crypt or unpack. Each line is a deed that a process of this role\n"
+    "ROLE is net, archive, key, pull, copy, rpc, gpg, crypt or unpack. Each line is a deed that a process of this role\n"
     "tried from inside its sandbox: what is meant, what happened. The exit status is 0 if all agree.\n\n"
     "Examples:\n"
     "  attestation-agent selftest-sandbox unpack\n"
@@ -63,7 +63,9 @@ make_place(struct place *p, struct err *e)
 		rc = err_sys(e, "%s", p->path);
 	if (rc == 0) {
 		p->dir = sys_openat(outer, "inside", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-		rc = p->dir < 0 ? err_sys(e, "%s", p->path) : write_file(p->dir, "probe", e);
+		/* Whatever the umask: what keeps a role out shall be its sandbox. */
+		rc = p->dir < 0 || fchmod(p->dir, 0777) < 0 ? err_sys(e, "%s", p->path) :
+		    write_file(p->dir, "probe", e);
 	}
 	return rc;
 }

@@ -10,7 +10,7 @@
 #include "lib/buf.h"
 #include "lib/limits.h"
 
-#define GPGME_MAX_RINGS		16
+#define GPGME_MAX_RINGS		LIMIT_POLICY_KEYS
 #define GPGME_MAX_PAYLOAD	KIB(48)	/* fits a message; a payload of simple signing has some 300 bytes */
 
 struct gpgme_job {

@@ -24,6 +24,7 @@ const struct role_ops *const roles[ROLE_COUNT] = {
 	[ROLE_UNPACK]	= &role_unpack,
 	[ROLE_ARCHIVE]	= &role_archive,
 	[ROLE_COPY]	= &role_copy,
+	[ROLE_GPG]	= &role_gpg,
 	[ROLE_RPC]	= &role_rpc,
 };
 

@@ -12,6 +12,7 @@
  *            ├─ pull    manifests, configuration, policy; never a key
  *            │  or copy: manifests, for encrypt, decrypt and inspect; never a key
  *            ├─ rpc     frames of callers; their calls go to key
+ *            ├─ gpg     one OpenPGP signature, by the program gpg; one for each
  *            └─ a pair for each layer:
  *                 crypt   blob digest, MAC, cipher; one layer key
  *                 unpack  decompress, diff_id, untar; one directory
@@ -27,13 +28,13 @@
 #include "lib/msg.h"
 #include "lib/sandbox.h"
 
-enum role { ROLE_NET, ROLE_KEY, ROLE_PULL, ROLE_CRYPT, ROLE_UNPACK, ROLE_ARCHIVE, ROLE_COPY, ROLE_RPC, ROLE_COUNT };
+enum role { ROLE_NET, ROLE_KEY, ROLE_PULL, ROLE_CRYPT, ROLE_UNPACK, ROLE_ARCHIVE, ROLE_COPY, ROLE_RPC, ROLE_GPG, ROLE_COUNT };
 
 /*
  * Numeric ids in root mode; no passwd entry is needed. They differ because processes
  * of one uid may signal each other. unpack stays root with a few capabilities.
  */
-enum { UID_NET = 64310, UID_KEY, UID_PULL, UID_CRYPT, UID_ARCHIVE, UID_RPC, UID_COPY };
+enum { UID_NET = 64310, UID_KEY, UID_PULL, UID_CRYPT, UID_ARCHIVE, UID_RPC, UID_COPY, UID_GPG };
 
 /* Descriptors of every role: 0 and 1 lead nowhere (selftest: 1 is the table), 2 is the log. */
 enum {
@@ -50,6 +51,7 @@ enum {
 	COPY_FD_DESTINATION,			/* takes M_STORE */
 	COPY_FD_REPORT,				/* inspect: a file for what was found */
 	RPC_FD_KEY = 4,
+	GPG_FD_PULL = 4, GPG_FD_HOME, GPG_FD_PROGRAM,
 	CRYPT_FD_OUT = 4, CRYPT_FD_KEY,
 	UNPACK_FD_IN = 4, UNPACK_FD_ROOTFS, UNPACK_FD_OPAQUE,
 };
@@ -69,7 +71,7 @@ struct role_ops {
 	int		(*serve)(struct err *);	/* until its peer is gone */
 };
 extern const struct role_ops *const roles[ROLE_COUNT];
-extern const struct role_ops role_net, role_key, role_pull, role_crypt, role_unpack, role_archive, role_rpc, role_copy;
+extern const struct role_ops role_net, role_key, role_pull, role_crypt, role_unpack, role_archive, role_rpc, role_copy, role_gpg;
 
 /* How the monitor starts a role: words on its command line, nothing secret. */
 struct role_start {
@@ -134,6 +136,20 @@ enum {
 	M_OPEN,		/* pull → monitor, PULL_FD_LAYOUT: str digest of a blob, or "" for index.json */
 	M_OPENED,	/* monitor → pull: fd: the file */
 	M_OPEN_FAILED,	/* monitor → pull: err? */
+
+	/*
+	 * What a policy needs from the machine. pull reads policies, so it alone knows what they name; the monitor opens any
+	 * absolute path that it asks for, with its own rights, but read-only, only regular files of at most 4 MiB that
+	 * everybody may read, no link as the last part, and nothing below /proc, /sys and /dev; and of a key broker
+	 * only resources of public kinds (policy_setup.c). So a pull role gone bad learns nothing secret.
+	 */
+	M_POLICY_OPEN,	/* pull → monitor: str absolute path or kbs:///…; answered by M_OPENED or M_OPEN_FAILED */
+	M_GPG_START,	/* pull → monitor: a gpg process, for one message; answered by M_GPG_FD or M_OPEN_FAILED */
+	M_GPG_FD,	/* monitor → pull: fd: what the gpg process is asked on */
+	M_GPG_SETUP,	/* monitor → gpg: str program, str home */
+	M_GPG_INPUT,	/* pull → gpg: u8 0 a key ring, 1 the message, which is the last; fd: it is read from there to its end */
+	M_GPG_VERDICT,	/* gpg → pull: err?, u32 keys, u32 signatures, u8 enum gpg_status, u8 wrong key usage, u32 hash,
+			 * u32 key algorithm, u32 key bits, str fingerprint, str primary, bytes payload */
 	M_ARCHIVE_SETUP,/* monitor → archive: str image, as pull gets it */
 	M_GET,		/* pull → net or archive: u8 blob, str reference, str tag or digest, u64 max,
 			 * u64 size (all ones: not known); fd: where the body goes */
@@ -190,7 +206,7 @@ enum store_what { STORE_BLOB, STORE_MANIFEST, STORE_WHAT_COUNT };
 
 /* Files by number in M_FILE (of key: the position in kbc_ops.files). */
 enum { NET_FILE_CA, NET_FILE_AUTH, NET_FILE_REGISTRIES };	/* the first two: may come several times */
-enum { PULL_FILE_POLICY };
+enum { PULL_FILE_POLICY, PULL_FILE_SIGSTORE };	/* the latter may come several times */
 
 /* Where wrapping keys come from, if not from a broker (M_KEY_SOURCE). */
 enum key_source_flag {

@@ -33,7 +33,7 @@ struct landlock_attr {		/* struct landlock_ruleset_attr of version 6 */
 	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | \
 	    LANDLOCK_FS_TRUNCATE)
 
-/* Every access that a kernel of this version can refuse; execution is never allowed again. */
+/* Every access that a kernel of this version can refuse. */
 static inline uint64_t
 landlock_fs_of_abi(int abi)
 {

@@ -17,6 +17,7 @@ enum sandbox_word {		/* each a list of system calls in sandbox.c */
 	WORD_TREE_WRITE,	/* create, link, unlink, owner, mode, times, xattrs */
 	WORD_INET,		/* socket(AF_INET, AF_INET6), connect, options */
 	WORD_ACCEPT,		/* take connections of listening sockets that are there */
+	WORD_EXEC,		/* start a program (which one: Landlock, sandbox_path.exec), wait for it, be it */
 	WORD_COUNT
 };
 #define WORD(w)	(1u << WORD_##w)
@@ -26,6 +27,7 @@ enum sandbox_need { SANDBOX_REQUIRE, SANDBOX_TRY, SANDBOX_OFF };	/* OFF: develop
 struct sandbox_path {
 	int		fd;	/* directory or file already open; -1 ends the list */
 	bool		write;	/* everything below may be made, changed, removed */
+	bool		exec;	/* may be run, or is read by what may be run */
 	bool		only_rule;	/* the caller opened it for this list and closes it after */
 };
 
