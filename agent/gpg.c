@@ -150,7 +150,7 @@ serve(struct err *e)
 const struct role_ops role_gpg = {
 	.name = "gpg",
 	.uid = UID_GPG,
-	.words = WORD(STDIO) | WORD(FDPASS) | WORD(FILE_READ) | WORD(TREE_WRITE) | WORD(EXEC),
+	.words = WORD(STDIO) | WORD(FDPASS) | WORD(TREE_WRITE) | WORD(EXEC),
 	.max_files = 64,
 	.prepare = prepare,
 	.serve = serve,
