@@ -1,38 +1,37 @@
 /*
- * policy_setup.h: the monitor's side of a policy: it opens the files that the policy names, has the broker asked for resources of
- * public kinds, and starts gpg with an empty home of its own, for the pull role.
+ * policy_setup.h: the monitor's side of a policy that asks for signatures: it opens what the policy names, has the broker asked
+ * for resources of public kinds, and starts gpg with an empty home of its own, all for the pull role.
  */
 #ifndef AGENT_POLICY_SETUP_H
 #define AGENT_POLICY_SETUP_H
 
 #include "agent/monitor.h"
 
-#define GPG_DEFAULT	"/usr/bin/gpg"
+#define GPG_DEFAULT		"/usr/bin/gpg"
+#define SIGSTORE_DEFAULT	"/etc/containers/registries.d"
 
 struct policy_setup {
 	struct monitor	*m;
-	int		 key;		/* control of the key role; -1: there is no broker to ask */
-	const char	*gpg;		/* the program */
-	int		 tmp;		/* where homes are made; -1: none was yet */
-	const char	*tmp_path;
-	char		 home[48];	/* name of the one there is; "" for none */
+	int		 key;		/* control of the key role; -1: none */
+	bool		 has_broker;
+	const char	*gpg;		/* the program; NULL: GPG_DEFAULT */
+	const char	*sigstore;	/* file, directory or kbs:///…; NULL: SIGSTORE_DEFAULT, where it is there */
+	int		 tmp;		/* the directory of homes; -1 */
+	char		 home[64];	/* the one there is; "" for none */
 	pid_t		 pid;		/* of the gpg role; 0: none */
 };
 #define POLICY_SETUP	{ .key = -1, .tmp = -1 }
 
-/* What pull may send for it. */
+/* What pull may ask for. */
 #define POLICY_RULES \
-	{ .type = M_POLICY_OPEN, .max_len = KIB(8) }, \
+	{ .type = M_POLICY_OPEN, .max_len = PATH_MAX + 4 }, \
 	{ .type = M_GPG_START }
 
-/*
- * What the policy, or the operator, calls name: an absolute path or kbs:///…. A new descriptor or -err: -ERR_CONFIG, and
- * -ERR_NOTFOUND when there is none.
- */
-int policy_setup_open(struct policy_setup *, const char *name, struct err *) must_check;
+/* A resource of the broker, kbs:///…, of a public kind: a descriptor to read it from, or -err. */
+int policy_setup_resource(struct policy_setup *, const char *uri, struct err *) must_check;
 
-/* Sends the policy (NULL: POLICY_DEFAULT, if it is there) and where signatures are kept to pull: M_FILE. */
-int policy_setup_send(struct policy_setup *, int pull, const char *policy, const char *sigstore, struct err *) must_check;
+/* Sends to pull what tells where signatures are kept. */
+int policy_setup_send(struct policy_setup *, int pull, struct err *) must_check;
 
 /* Answers one message that POLICY_RULES lists. */
 int policy_setup_serve(struct policy_setup *, int pull, const struct msg *, struct err *) must_check;
