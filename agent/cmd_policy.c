@@ -16,6 +16,7 @@ static struct {
 	const char		*platform, *kbc_params;
 	bool			 mixed, json;
 	struct net_options	 net;
+	struct signature_options signatures;
 } opt = { .net = NET_OPTIONS };
 
 static const struct option_def options[] = {
@@ -24,6 +25,7 @@ static const struct option_def options[] = {
 	{ "allow-mixed-layers", NULL, "accept plain layers among encrypted ones", NULL, &opt.mixed },
 	{ "platform", "OS/ARCH[/VARIANT]", "default: this machine's", &opt.platform, NULL },
 	NET_OPTION_DEFS(opt.net),
+	SIGNATURE_OPTION_DEFS(opt.signatures),
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 
@@ -74,6 +76,7 @@ explain(const char *policy, const char *image, struct err *e)
 		.platform = opt.platform,
 		.kbc_params = opt.kbc_params,
 		.net = &opt.net,
+		.signatures = opt.signatures,
 		.mixed = opt.mixed,
 		.explain = true,
 		.json = opt.json,

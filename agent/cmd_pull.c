@@ -29,13 +29,15 @@ static struct {
 	const char		*decryption_keys[OPTION_LIST];
 	bool			 mixed, ctr, json;
 	struct net_options	 net;
+	struct signature_options signatures;
 } opt = { .net = NET_OPTIONS };
 
 static const struct option_def options[] = {
-	{ "policy", "FILE", "which images are accepted (default " POLICY_DEFAULT "; none: none)", &opt.policy, NULL },
+	{ "policy", "FILE|kbs:///…", "which images are accepted (default " POLICY_DEFAULT "; none: none)", &opt.policy, NULL },
 	{ "aa-kbc-params", "NAME::URI", "key broker of encrypted images (offline_fs_kbc::null)", &opt.kbc_params, NULL },
 	{ "decryption-key", "KEY...", "private key or certificate: FILE[:file=PASSWORDFILE|:fd=N]", opt.decryption_keys, NULL },
 	NET_OPTION_DEFS(opt.net),
+	SIGNATURE_OPTION_DEFS(opt.signatures),
 	{ "work-dir", "DIR", "where layers are unpacked (default: beside BUNDLE)", &opt.work_dir, NULL },
 	{ "snapshot", "KIND", "overlay or flat root (default: overlay where root can mount it)", &opt.snapshot, NULL },
 	{ "store", "DIR", "where layers for overlays are kept (default " STORE_DEFAULT ")", &opt.store, NULL },
@@ -73,6 +75,7 @@ struct job {
 	struct snapshot_options	 snapshot_options;
 	struct pull_setup	 setup;
 	struct pull_roles	 roles;
+	struct policy_setup	 policy;
 	struct progress		 progress;
 	struct key_setup	 keys;
 	char			 digest[160];		/* the result */
@@ -153,6 +156,7 @@ serve_pull(struct job *j, struct err *e)
 {
 	static const struct msg_rule rules[] = {
 		SNAPSHOT_RULES,
+		POLICY_RULES,
 		{ .type = M_PROGRESS, .max_len = 13 },
 		{ .type = M_PULL_DONE, .max_len = KIB(1) },
 		{ 0 },
@@ -174,7 +178,11 @@ serve_pull(struct job *j, struct err *e)
 			return take_result(j, &m, e);
 		if (m.type == M_PROGRESS)
 			show_progress(j, &m);
-		else if ((rc = snapshot_serve(&j->snapshot, &m, e)) < 0)
+		else if (m.type == M_POLICY_OPEN || m.type == M_GPG_START)
+			rc = policy_setup_serve(&j->policy, j->roles.pull, &m, e);
+		else
+			rc = snapshot_serve(&j->snapshot, &m, e);
+		if (rc < 0)
 			return rc;
 		if (m.type == M_PLAN)
 			snapshot_expect(&j->snapshot, &j->progress);
@@ -190,8 +198,9 @@ run_roles(struct job *j, struct err *e)
 		rc = net_set_up(j->roles.net, &opt.net, &j->source.ref, e);
 	if (rc == 0)
 		rc = key_setup_send(&j->keys, j->roles.key, opt.ctr, e);
+	policy_setup_begin(&j->policy, &j->m, j->roles.key, j->keys.kbc_params != NULL);
 	if (rc == 0)
-		rc = pull_setup_send(&j->setup, j->source.name, j->roles.pull, e);
+		rc = pull_setup_send(&j->setup, &j->policy, j->source.name, j->roles.pull, e);
 	j->snapshot.pull = j->roles.pull;
 	j->snapshot.key = j->roles.key;
 	return rc < 0 ? rc : serve_pull(j, e);
@@ -219,6 +228,7 @@ make_bundle(struct job *j, struct err *e)
 		return rc;
 	rc = run_roles(j, e);
 	progress_end(&j->progress);
+	policy_setup_close(&j->policy);
 	pull_roles_close(&j->roles);
 	monitor_end_all(&j->m);		/* nobody may write any more when the name is given */
 	if (rc == 0)
@@ -234,7 +244,7 @@ make_bundle(struct job *j, struct err *e)
 static int
 run(const char **operands, maybe_unused size_t n, struct err *e)
 {
-	struct job j = { .roles = PULL_ROLES };
+	struct job j = { .roles = PULL_ROLES, .policy = POLICY_SETUP(opt.signatures) };
 	int rc = key_setup_open(opt.decryption_keys, opt.kbc_params, &j.keys, e);
 
 	if (rc == 0)

@@ -9,6 +9,7 @@ static struct {
 	const char		*policy, *platform, *kbc_params;
 	bool			 mixed, json;
 	struct net_options	 net;
+	struct signature_options signatures;
 } opt = { .net = NET_OPTIONS };
 
 static const struct option_def options[] = {
@@ -18,6 +19,7 @@ static const struct option_def options[] = {
 	{ "platform", "OS/ARCH[/VARIANT]", "default: this machine's", &opt.platform, NULL },
 	{ "json", NULL, "one JSON object, also of an image that is refused", NULL, &opt.json },
 	NET_OPTION_DEFS(opt.net),
+	SIGNATURE_OPTION_DEFS(opt.signatures),
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 
@@ -39,6 +41,7 @@ run(const char **operands, maybe_unused size_t n, struct err *e)
 		.platform = opt.platform,
 		.kbc_params = opt.kbc_params,
 		.net = &opt.net,
+		.signatures = opt.signatures,
 		.mixed = opt.mixed,
 		.json = opt.json,
 	};

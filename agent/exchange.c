@@ -113,7 +113,7 @@ is_size_known(const struct exchange *x)
 static bool
 is_kept(const struct exchange *x)
 {
-	return !x->req.blob;
+	return x->req.what != GET_BLOB;
 }
 
 /* --- the body */
@@ -244,10 +244,15 @@ request_url(struct exchange *x, struct err *e)
 	int rc;
 
 	buf_reset(&x->url);
-	if (!x->req.blob)
+	if (x->req.what == GET_URL)
+		return buf_add_str(&x->url, x->req.wanted, e);
+	if (x->req.what == GET_MANIFEST)
 		return registry_manifest_url(ref, x->req.wanted, x->plain, &x->url, e);
 	rc = digest_parse(span_str(x->req.wanted), &d, e);
-	return rc < 0 ? rc : registry_blob_url(ref, &d, x->plain, &x->url, e);
+	if (rc < 0)
+		return rc;
+	return x->req.what == GET_BLOB ? registry_blob_url(ref, &d, x->plain, &x->url, e) :
+	    registry_referrers_url(ref, &d, x->plain, &x->url, e);
 }
 
 /* Asks for x->url, or for a token where one is to be bought. */
@@ -258,7 +263,8 @@ ask(struct exchange *x, enum step step, struct err *e)
 	struct transfer_request r = {
 		.url = buf_str(asking ? &x->url : &x->login.token_url),
 		.plain = x->plain,
-		.accept = asking && !x->req.blob ? REGISTRY_ACCEPT : NULL,
+		.accept = asking && (x->req.what == GET_MANIFEST || x->req.what == GET_REFERRERS) ?
+		    REGISTRY_ACCEPT : NULL,
 		.authorization = !asking || x->at_home ? &x->login.authorization : NULL,
 		.form = !asking && x->login.form.len > 0 ? &x->login.form : NULL,
 		.from = asking && !x->no_range ? x->out.taken : 0,
@@ -399,7 +405,7 @@ remember_place(struct exchange *x)
 {
 	struct client *c = x->client;
 
-	if (x->req.blob)
+	if (x->req.what != GET_MANIFEST)
 		return;
 	snprintf(c->found, sizeof(c->found), "%s/%s", x->req.ref.domain, x->req.ref.path);
 	c->found_at = x->at;
@@ -539,7 +545,7 @@ attempt(struct exchange *x)
 	int rc;
 
 	x->plain = client_is_plain(x->client, place);
-	x->at_home = true;
+	x->at_home = x->req.what != GET_URL;
 	x->fault = FAULT_FINAL;
 	x->redirects = 0;
 	rc = request_url(x, &e);
@@ -560,11 +566,34 @@ prefer_found(struct exchange *x)
 	struct registry_place place;
 
 	snprintf(name, sizeof(name), "%s/%s", x->req.ref.domain, x->req.ref.path);
-	if (!x->req.blob || strcmp(name, c->found) != 0 || c->found_at >= x->nplaces)
+	if (x->req.what == GET_MANIFEST || strcmp(name, c->found) != 0 || c->found_at >= x->nplaces)
 		return;
 	place = x->places[c->found_at];
 	memmove(x->places + 1, x->places, c->found_at * sizeof(place));
 	x->places[0] = place;
+}
+
+/* Of a URL there is one place, its host; only that it may be spoken to without TLS is asked of it. */
+static int
+place_of_url(struct exchange *x, struct err *e)
+{
+	static const char scheme[] = "http://";
+	struct registry_place *place = &x->places[0];
+	const char *url = x->req.wanted;
+	struct span host;
+
+	x->nplaces = 1;
+	*place = (struct registry_place){ .ref = x->req.ref };
+	if (strncmp(url, "https://", strlen("https://")) == 0)
+		return 0;
+	if (strncmp(url, scheme, strlen(scheme)) != 0)
+		return err_set(e, ERR_CONFIG, "%.200s: neither https nor http", url);
+	url += strlen(scheme);
+	host = (struct span){ (const uint8_t *)url, strcspn(url, "/") };
+	if (!span_to_cstr(host, place->ref.domain, sizeof(place->ref.domain)) || !client_is_plain(x->client, place))
+		return err_set(e, ERR_CONFIG, "%.200s: plain http is for the host only that --tls-verify=false names",
+		    x->req.wanted);
+	return 0;
 }
 
 static int
@@ -575,7 +604,9 @@ set_up(struct exchange *x, int fd, struct err *e)
 
 	x->out.room = on_room;
 	x->out.arg = x;
-	if (rc == 0)
+	if (rc == 0 && x->req.what == GET_URL)
+		rc = place_of_url(x, e);
+	else if (rc == 0)
 		rc = registries_places(c->opt.registries, &x->req.ref, x->places, &x->nplaces, e);
 	if (rc < 0)
 		return rc;

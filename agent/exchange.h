@@ -7,9 +7,11 @@
 #define AGENT_EXCHANGE_H
 
 #include "agent/client.h"
+#include "agent/roles.h"
 #include "image/registry.h"
 
 #define EXCHANGE_SIZE_UNKNOWN	UINT64_MAX
+#define EXCHANGE_WANTED		2560	/* URLs of signatures: lookaside.c has the limits of their parts */
 
 struct exchange_events {
 	/* The good answer's header, before the first body byte. */
@@ -24,8 +26,8 @@ struct exchange_events {
 struct exchange_request {
 	uint32_t		id;
 	struct image_ref	ref;
-	bool			blob;	/* else manifest */
-	char			wanted[160];	/* tag or digest text */
+	enum get_what		what;
+	char			wanted[EXCHANGE_WANTED];	/* tag, digest text or URL */
 	uint64_t		max;	/* body bytes; one more ends it with LIMIT */
 	uint64_t		size;	/* what the body should have, or EXCHANGE_SIZE_UNKNOWN: less is asked for again */
 	int			fd;	/* where the body goes; taken over in any case */

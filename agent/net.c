@@ -123,15 +123,17 @@ take_get(struct net *n, struct msg *m, struct err *e)
 	struct msg_reader r = msg_reader(m);
 	struct exchange_request req = { .id = m->id, .fd = -1 };
 	char reference[LIMIT_REFERENCE + 1];
+	uint8_t what;
 	int rc;
 
-	req.blob = msg_get_u8(&r) != 0;
+	what = msg_get_u8(&r);
 	msg_get_str(&r, reference, sizeof(reference));
 	msg_get_str(&r, req.wanted, sizeof(req.wanted));
 	req.max = msg_get_u64(&r);
 	req.size = msg_get_u64(&r);
-	if (!msg_get_end(&r))
+	if (!msg_get_end(&r) || what >= GET_COUNT)
 		return err_set(e, ERR_PROTO, "request that cannot be read");
+	req.what = (enum get_what)what;
 	rc = image_ref_parse_docker(span_str(reference), &req.ref, e);
 	if (rc < 0)
 		return rc;

@@ -54,8 +54,14 @@ check_public(const char *uri, struct err *e)
 	    "gpg-public-config, gpg-public-key, cosign-public-key", uri);
 }
 
-int
-policy_setup_resource(struct policy_setup *s, const char *uri, struct err *e)
+static bool
+is_resource(const char *name)
+{
+	return strncmp(name, "kbs:///", strlen("kbs:///")) == 0;
+}
+
+static int
+open_resource(struct policy_setup *s, const char *uri, struct err *e)
 {
 	autoclose int fd = -1;
 	int rc = check_public(uri, e);
@@ -124,12 +130,12 @@ open_name(struct policy_setup *s, const char *name, struct err *e)
 {
 	int fd;
 
-	if (strncmp(name, "kbs:///", strlen("kbs:///")) == 0)
-		return policy_setup_resource(s, name, e);
+	if (is_resource(name))
+		return open_resource(s, name, e);
 	fd = open_path(s, name, e);
 	for (size_t i = 0; fd == -ERR_NOTFOUND && s->has_broker && i < ARRAY_LEN(seeds); i++)
 		if (strcmp(name, seeds[i].path) == 0)
-			return policy_setup_resource(s, seeds[i].uri, e);
+			return open_resource(s, seeds[i].uri, e);
 	return fd;
 }
 
@@ -171,14 +177,14 @@ send_directory(int dir, const char *path, int pull, struct err *e)
 	return rc < 0 ? err_wrap(e, "sigstore configuration") : 0;
 }
 
-int
-policy_setup_send(struct policy_setup *s, int pull, struct err *e)
+static int
+send_sigstore(struct policy_setup *s, int pull, struct err *e)
 {
-	const char *path = s->sigstore != NULL ? s->sigstore : SIGSTORE_DEFAULT;
+	const char *path = s->opt.sigstore != NULL ? s->opt.sigstore : SIGSTORE_DEFAULT;
 	autoclose int fd = -1, resource = -1;
 
-	if (strncmp(path, "kbs:///", strlen("kbs:///")) == 0) {
-		resource = policy_setup_resource(s, path, e);
+	if (is_resource(path)) {
+		resource = open_resource(s, path, e);
 		return resource < 0 ? resource : monitor_send_file(pull, PULL_FILE_SIGSTORE, resource, e);
 	}
 	fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
@@ -186,9 +192,36 @@ policy_setup_send(struct policy_setup *s, int pull, struct err *e)
 		return send_directory(fd, path, pull, e);
 	if (errno == ENOTDIR)
 		return send_at(AT_FDCWD, path, pull, e);
-	if (errno == ENOENT && s->sigstore == NULL)
+	if (errno == ENOENT && s->opt.sigstore == NULL)
 		return 0;
 	return err_sys_as(e, ERR_CONFIG, "sigstore configuration %s", path);
+}
+
+/* What cannot be obtained is a refusal: there is no pull without a policy. */
+static int
+send_policy(struct policy_setup *s, const char *policy, int pull, struct err *e)
+{
+	const char *name = policy != NULL ? policy : POLICY_DEFAULT;
+	autoclose int fd = -1;
+
+	if (is_resource(name)) {
+		fd = open_resource(s, name, e);
+		return fd < 0 ? err_wrap(e, "policy") : monitor_send_file(pull, PULL_FILE_POLICY, fd, e);
+	}
+	fd = sys_openat(AT_FDCWD, name, O_RDONLY | O_CLOEXEC, 0);
+	if (fd >= 0)
+		return monitor_send_file(pull, PULL_FILE_POLICY, fd, e);
+	if (policy == NULL && errno == ENOENT)
+		return 0;
+	return err_sys_as(e, ERR_POLICY_INVALID, "policy %s", name);
+}
+
+int
+policy_setup_send(struct policy_setup *s, const char *policy, int pull, struct err *e)
+{
+	int rc = send_policy(s, policy, pull, e);
+
+	return rc < 0 ? rc : send_sigstore(s, pull, e);
 }
 
 /* --- gpg */
@@ -247,7 +280,7 @@ send_gpg_setup(int control, const char *program, const char *home, struct err *e
 static int
 start_gpg(struct policy_setup *s, int *out, struct err *e)
 {
-	const char *program = s->gpg != NULL ? s->gpg : GPG_DEFAULT;
+	const char *program = s->opt.gpg != NULL ? s->opt.gpg : GPG_DEFAULT;
 	autoclose int ours = -1, theirs = -1, home = -1, image = -1, control = -1;
 	char path[PATH_MAX];
 	int pair[2], rc;
@@ -273,6 +306,14 @@ start_gpg(struct policy_setup *s, int *out, struct err *e)
 	if (rc == 0)
 		*out = fd_steal(&ours);
 	return rc;
+}
+
+void
+policy_setup_begin(struct policy_setup *s, struct monitor *m, int key, bool has_broker)
+{
+	s->m = m;
+	s->key = key;
+	s->has_broker = has_broker;
 }
 
 void

@@ -7,31 +7,42 @@
 
 #include "agent/monitor.h"
 
+#define POLICY_DEFAULT		"/etc/cacao/policy.json"
 #define GPG_DEFAULT		"/usr/bin/gpg"
 #define SIGSTORE_DEFAULT	"/etc/containers/registries.d"
+
+struct signature_options {
+	const char	*gpg;		/* the program; NULL: GPG_DEFAULT */
+	const char	*sigstore;	/* file, directory or kbs:///…; NULL: SIGSTORE_DEFAULT, where it is there */
+};
+
+/* Lines of an option table that fill o, a struct signature_options with static storage. */
+#define SIGNATURE_OPTION_DEFS(o) \
+	{ "gpg", "FILE", "the program that checks GPG signatures (default " GPG_DEFAULT ")", &(o).gpg, NULL }, \
+	{ "sigstore-config", "FILE|DIR|kbs:///…", "where GPG signatures are (default " SIGSTORE_DEFAULT ")", \
+	    &(o).sigstore, NULL }
 
 struct policy_setup {
 	struct monitor	*m;
 	int		 key;		/* control of the key role; -1: none */
 	bool		 has_broker;
-	const char	*gpg;		/* the program; NULL: GPG_DEFAULT */
-	const char	*sigstore;	/* file, directory or kbs:///…; NULL: SIGSTORE_DEFAULT, where it is there */
+	struct signature_options opt;
 	int		 tmp;		/* the directory of homes; -1 */
 	char		 home[64];	/* the one there is; "" for none */
 	pid_t		 pid;		/* of the gpg role; 0: none */
 };
-#define POLICY_SETUP	{ .key = -1, .tmp = -1 }
+#define POLICY_SETUP(options)	{ .key = -1, .opt = (options), .tmp = -1 }
 
 /* What pull may ask for. */
 #define POLICY_RULES \
 	{ .type = M_POLICY_OPEN, .max_len = PATH_MAX + 4 }, \
 	{ .type = M_GPG_START }
 
-/* A resource of the broker, kbs:///…, of a public kind: a descriptor to read it from, or -err. */
-int policy_setup_resource(struct policy_setup *, const char *uri, struct err *) must_check;
+/* When the roles have been started. */
+void policy_setup_begin(struct policy_setup *, struct monitor *, int key, bool has_broker);
 
-/* Sends to pull what tells where signatures are kept. */
-int policy_setup_send(struct policy_setup *, int pull, struct err *) must_check;
+/* Sends to pull the policy (a file or kbs:///…; NULL: POLICY_DEFAULT, where it is there) and where signatures are kept. */
+int policy_setup_send(struct policy_setup *, const char *policy, int pull, struct err *) must_check;
 
 /* Answers one message that POLICY_RULES lists. */
 int policy_setup_serve(struct policy_setup *, int pull, const struct msg *, struct err *) must_check;

@@ -3,8 +3,6 @@
 
 #include "agent/pull_setup.h"
 
-#include <fcntl.h>
-
 int
 pull_roles_start(struct pull_roles *r, struct monitor *m, struct source_setup *source, int staging, int config,
     struct err *e)
@@ -39,26 +37,13 @@ pull_roles_close(struct pull_roles *r)
 	base_close(&r->pull);
 }
 
-static int
-send_policy(const struct pull_setup *s, int pull, struct err *e)
-{
-	const char *policy = s->policy != NULL ? s->policy : POLICY_DEFAULT;
-	autoclose int fd = open(policy, O_RDONLY | O_CLOEXEC);
-
-	if (fd >= 0)
-		return monitor_send_file(pull, PULL_FILE_POLICY, fd, e);
-	if (s->policy == NULL && errno == ENOENT)
-		return 0;
-	return err_sys_as(e, ERR_POLICY_INVALID, "policy %s", policy);
-}
-
 int
-pull_setup_send(const struct pull_setup *s, const char *image, int pull, struct err *e)
+pull_setup_send(const struct pull_setup *s, struct policy_setup *p, const char *image, int pull, struct err *e)
 {
 	const char *const texts[] = { image, s->platform.os, s->platform.architecture, s->platform.variant };
 	const uint8_t numbers[] = { s->mixed, s->root_mode, (uint8_t)s->devices, (uint8_t)s->window_log, s->verify };
 	automsg m;
-	int rc = send_policy(s, pull, e);
+	int rc = policy_setup_send(p, s->policy, pull, e);
 
 	msg_init(&m, M_PULL_SETUP, 0);
 	for (size_t i = 0; i < ARRAY_LEN(texts) && rc == 0; i++)

@@ -6,14 +6,13 @@
 #define AGENT_PULL_SETUP_H
 
 #include "agent/monitor.h"
+#include "agent/policy_setup.h"
 #include "agent/source_setup.h"
 #include "image/manifest.h"
 #include "image/tree.h"
 
-#define POLICY_DEFAULT	"/etc/cacao/policy.json"
-
 struct pull_setup {
-	const char		*policy;	/* file; NULL: POLICY_DEFAULT, where it is there */
+	const char		*policy;	/* file or kbs:///…; NULL: POLICY_DEFAULT, where it is there */
 	struct platform		 platform;
 	bool			 mixed, root_mode;
 	bool			 verify;	/* no layers; M_POLICY_NOTE tells everything */
@@ -32,6 +31,6 @@ int pull_roles_start(struct pull_roles *, struct monitor *, struct source_setup 
 void pull_roles_close(struct pull_roles *);
 
 /* Sends policy and set-up; the pull role begins. */
-int pull_setup_send(const struct pull_setup *, const char *image, int pull, struct err *) must_check;
+int pull_setup_send(const struct pull_setup *, struct policy_setup *, const char *image, int pull, struct err *) must_check;
 
 #endif

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 
 #include "agent/layers.h"
+#include "agent/signatures.h"
 #include "agent/unwrap.h"
 #include "image/bundle.h"
 #include "lib/fs.h"
@@ -19,6 +20,7 @@ struct puller {
 	struct pull_request	request;
 	struct buf		policy;
 	struct source		source;
+	struct signatures	signatures;
 	bool			owners;
 	enum device_nodes	devices;
 	uint8_t			window_log;	/* of zstd */
@@ -184,6 +186,25 @@ take_setup(struct puller *p, const struct msg *m, struct err *e)
 	if (image_ref_parse(span_str(image), &p->request.ref, e) < 0)
 		return -(int)e->code;
 	p->source.layout = p->request.ref.transport == TRANSPORT_OCI ? PULL_FD_LAYOUT : -1;
+	p->signatures.from_registry = p->request.ref.transport == TRANSPORT_DOCKER;
+	return 0;
+}
+
+static int
+take_file(struct puller *p, const struct msg *m, struct err *e)
+{
+	struct msg_reader r = msg_reader(m);
+	uint8_t which = msg_get_u8(&r);
+	int rc;
+
+	if (!msg_get_end(&r) || which > PULL_FILE_SIGSTORE)
+		return err_set(e, ERR_PROTO, "file");
+	if (which == PULL_FILE_SIGSTORE)
+		return signatures_add_config(&p->signatures, m->fds[0], e);
+	rc = fs_read_fd(m->fds[0], "policy", &p->policy, e);
+	if (rc < 0)
+		return err_set(e, ERR_POLICY_INVALID, "policy: it cannot be read, or has more than %zu bytes",
+		    LIMIT_POLICY);
 	return 0;
 }
 
@@ -204,29 +225,32 @@ set_up(struct puller *p, struct err *e)
 			return rc < 0 ? rc : err_set(e, ERR_CRASH, "no set-up");
 		if (m.type == M_PULL_SETUP)
 			return take_setup(p, &m, e);
-		rc = fs_read_fd(m.fds[0], "policy", &p->policy, e);
+		rc = take_file(p, &m, e);
 		if (rc < 0)
-			return err_set(e, ERR_POLICY_INVALID, "policy: it cannot be read, or has more than %zu bytes",
-			    LIMIT_POLICY);
+			return rc;
 	}
 }
 
 static int
 pull(struct puller *p, struct pull_result *res, struct err *e)
 {
-	const struct image_env env = {
+	struct image_env env = {
 		.manifest = env_manifest,
 		.blob = env_blob,
 		.unwrap = env_unwrap,
 		.layers = env_layers,
 		.bundle = env_bundle,
 		.arg = p,
-		.policy = { .tell = env_tell, .arg = p },
 	};
-	int rc = set_up(p, e);
+	int rc = signatures_init(&p->signatures, &p->source, e);
 
+	p->signatures.tell = env_tell;
+	p->signatures.arg = p;
+	if (rc == 0)
+		rc = set_up(p, e);
 	if (rc < 0)
 		return rc;
+	env.policy = signatures_env(&p->signatures);
 	p->request.policy = buf_span(&p->policy);
 	return pull_image(&p->request, &env, res, e);
 }
@@ -256,6 +280,7 @@ serve(struct err *e)
 		log_warning("encrypted image %s: neither signature nor digest pin says who made it",
 		    res.manifest.text);
 	base_close(&p.rootfs);
+	signatures_fini(&p.signatures);
 	buf_free(&p.policy);
 	if (rc < 0)
 		return role_answer(FD_CONTROL, M_PULL_DONE, 0, &failed, e);

@@ -151,7 +151,7 @@ enum {
 	M_GPG_VERDICT,	/* gpg → pull: err?, u32 keys, u32 signatures, u8 enum gpg_status, u8 wrong key usage, u32 hash,
 			 * u32 key algorithm, u32 key bits, str fingerprint, str primary, bytes payload */
 	M_ARCHIVE_SETUP,/* monitor → archive: str image, as pull gets it */
-	M_GET,		/* pull → net or archive: u8 blob, str reference, str tag or digest, u64 max,
+	M_GET,		/* pull → net or archive: u8 enum get_what, str reference, str tag, digest or URL, u64 max,
 			 * u64 size (all ones: not known); fd: where the body goes */
 	M_GET_HEAD,	/* net → pull: str content type, str docker content digest */
 	M_GET_PROGRESS,	/* net → pull: u64 bytes so far */
@@ -200,6 +200,15 @@ enum copy_action { ACTION_ENCRYPT, ACTION_DECRYPT, ACTION_INSPECT, ACTION_COUNT 
 
 /* What becomes of a layer (M_COPY_LAYER). */
 enum copy_how { COPY_AS_IT_IS, COPY_ENCRYPT, COPY_DECRYPT, COPY_HOW_COUNT };
+
+/* What is fetched (M_GET). */
+enum get_what {
+	GET_MANIFEST,
+	GET_BLOB,
+	GET_REFERRERS,	/* of a manifest: an index */
+	GET_URL,	/* of any server, without credentials */
+	GET_COUNT
+};
 
 /* What a destination is given (M_STORE). */
 enum store_what { STORE_BLOB, STORE_MANIFEST, STORE_WHAT_COUNT };

@@ -32,7 +32,7 @@ make_pipe(int p[2], struct err *e)
 }
 
 static int
-send_get(struct source *s, bool blob, const struct image_ref *ref, const char *wanted,
+send_get(struct source *s, enum get_what what, const struct image_ref *ref, const char *wanted,
     uint64_t max, uint64_t size, int out, uint32_t *id, struct err *e)
 {
 	char name[LIMIT_REFERENCE + 1];
@@ -42,7 +42,7 @@ send_get(struct source *s, bool blob, const struct image_ref *ref, const char *w
 	image_ref_format(ref, name, sizeof(name));
 	*id = ++s->next_id;
 	msg_init(&m, M_GET, *id);
-	rc = msg_put_u8(&m, blob, e);
+	rc = msg_put_u8(&m, (uint8_t)what, e);
 	if (rc == 0)
 		rc = msg_put_str(&m, name, e);
 	if (rc == 0)
@@ -85,7 +85,7 @@ await_done(uint32_t id, struct document *out, struct err *e)
 }
 
 static int
-get_document(struct source *s, bool blob, const struct image_ref *ref, const char *wanted,
+get_document(struct source *s, enum get_what what, const struct image_ref *ref, const char *wanted,
     struct document *out, struct err *e)
 {
 	struct err reading = { 0 };
@@ -99,7 +99,7 @@ get_document(struct source *s, bool blob, const struct image_ref *ref, const cha
 		return rc;
 	from = p[0];
 	/* Of a blob the limit is the size that the manifest says. */
-	rc = send_get(s, blob, ref, wanted, out->body.max, blob ? out->body.max : SIZE_UNKNOWN, p[1], &id, e);
+	rc = send_get(s, what, ref, wanted, out->body.max, what == GET_BLOB ? out->body.max : SIZE_UNKNOWN, p[1], &id, e);
 	close(p[1]);
 	if (rc < 0)
 		return rc;
@@ -183,7 +183,7 @@ source_manifest(struct source *s, const struct image_ref *ref, const char *wante
 	struct digest d;
 
 	if (s->layout < 0)
-		return get_document(s, false, ref, wanted, out, e);
+		return get_document(s, GET_MANIFEST, ref, wanted, out, e);
 	out->content_type[0] = out->content_digest[0] = '\0';
 	if (digest_parse(span_str(wanted), &d, &none) == 0)
 		return read_file(s, d.text, &out->body, e);
@@ -195,8 +195,32 @@ source_blob(struct source *s, const struct image_ref *ref, const struct digest *
     struct document *out, struct err *e)
 {
 	if (s->layout < 0)
-		return get_document(s, true, ref, d->text, out, e);
+		return get_document(s, GET_BLOB, ref, d->text, out, e);
 	return read_file(s, d->text, &out->body, e);
+}
+
+int
+source_referrers(struct source *s, const struct image_ref *ref, const struct digest *d,
+    struct document *out, struct err *e)
+{
+	if (s->layout >= 0)
+		return err_set(e, ERR_BUG, "referrers of an image in a directory");
+	return get_document(s, GET_REFERRERS, ref, d->text, out, e);
+}
+
+int
+source_url(struct source *s, const struct image_ref *ref, const char *url, struct buf *out, struct err *e)
+{
+	struct document doc = { .body = BUF(out->max) };
+	int rc;
+
+	if (s->layout >= 0)
+		return err_set(e, ERR_BUG, "a URL for an image in a directory");
+	rc = get_document(s, GET_URL, ref, url, &doc, e);
+	if (rc == 0)
+		rc = buf_add_span(out, buf_span(&doc.body), e);
+	buf_free(&doc.body);
+	return rc;
 }
 
 int
@@ -211,7 +235,7 @@ source_stream(struct source *s, const struct image_ref *ref, const struct digest
 	rc = make_pipe(p, e);
 	if (rc < 0)
 		return rc;
-	rc = send_get(s, true, ref, d->text, size + SLACK, size, p[1], id, e);
+	rc = send_get(s, GET_BLOB, ref, d->text, size + SLACK, size, p[1], id, e);
 	close(p[1]);
 	if (rc < 0)
 		close(p[0]);

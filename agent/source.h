@@ -18,6 +18,12 @@ int source_manifest(struct source *, const struct image_ref *, const char *wante
 int source_blob(struct source *, const struct image_ref *, const struct digest *,
     struct document *out, struct err *) must_check;
 
+/* An index of what refers to a manifest of a registry's image, nothing of it checked. */
+int source_referrers(struct source *, const struct image_ref *, const struct digest *, struct document *out,
+    struct err *) must_check;
+/* What is at this URL, appended; of a registry's image, which nothing is done with. */
+int source_url(struct source *, const struct image_ref *, const char *url, struct buf *out, struct err *) must_check;
+
 /*
  * Starts a blob as a stream: *fd is what to read it from. *id: the exchange whose M_GET_DONE will come
  * from net; 0 when none will.

@@ -19,6 +19,7 @@ struct job {
 	struct source_setup	 source;
 	struct pull_setup	 setup;
 	struct pull_roles	 roles;
+	struct policy_setup	 policy;
 	struct key_setup	 keys;
 	char			 digest[160];
 	struct json_object	*report, *requirements, *signatures;	/* the latter: of the next requirement */
@@ -118,6 +119,7 @@ static int
 await_verdict(struct job *j, struct err *e)
 {
 	static const struct msg_rule rules[] = {
+		POLICY_RULES,
 		{ .type = M_POLICY_NOTE, .max_len = KIB(2) },
 		{ .type = M_PULL_DONE, .max_len = KIB(1) },
 		{ 0 },
@@ -135,7 +137,8 @@ await_verdict(struct job *j, struct err *e)
 			return rc < 0 ? rc : err_set(e, ERR_CRASH, "the pull process died");
 		if (m.type == M_PULL_DONE)
 			return take_verdict(j, &m, e);
-		rc = take_note(j, &m, e);
+		rc = m.type == M_POLICY_NOTE ? take_note(j, &m, e) :
+		    policy_setup_serve(&j->policy, j->roles.pull, &m, e);
 		if (rc < 0)
 			return rc;
 	}
@@ -150,8 +153,9 @@ run_roles(struct job *j, const struct verify_options *o, struct err *e)
 		rc = net_set_up(j->roles.net, o->net, &j->source.ref, e);
 	if (rc == 0)
 		rc = key_setup_send(&j->keys, j->roles.key, false, e);
+	policy_setup_begin(&j->policy, &j->m, j->roles.key, j->keys.kbc_params != NULL);
 	if (rc == 0)
-		rc = pull_setup_send(&j->setup, j->source.name, j->roles.pull, e);
+		rc = pull_setup_send(&j->setup, &j->policy, j->source.name, j->roles.pull, e);
 	return rc < 0 ? rc : await_verdict(j, e);
 }
 
@@ -248,7 +252,8 @@ open_job(struct job *j, const struct verify_options *o, struct err *e)
 int
 verify_run(const struct verify_options *o, struct err *e)
 {
-	struct job j = { .source = { .fd = -1, .ours = -1, .theirs = -1 }, .roles = PULL_ROLES };
+	struct job j = { .source = { .fd = -1, .ours = -1, .theirs = -1 }, .roles = PULL_ROLES,
+	    .policy = POLICY_SETUP(o->signatures) };
 	int rc = open_job(&j, o, e);
 
 	if (rc == 0)
@@ -257,6 +262,7 @@ verify_run(const struct verify_options *o, struct err *e)
 		j.setup.root_mode = j.m.root_mode;
 		rc = run_roles(&j, o, e);
 		print_verdict(&j, o, rc < 0 ? e : NULL);
+		policy_setup_close(&j.policy);
 		pull_roles_close(&j.roles);
 		monitor_close(&j.m);
 	}

@@ -6,10 +6,12 @@
 #define AGENT_VERIFYJOB_H
 
 #include "agent/net_setup.h"
+#include "agent/policy_setup.h"
 
 struct verify_options {
 	const char			*image, *policy, *platform, *kbc_params;
 	const struct net_options	*net;
+	struct signature_options	 signatures;
 	bool				 mixed;
 	bool				 explain;	/* print all that was found, not only the digest */
 	bool				 json;

@@ -40,6 +40,13 @@ registry_blob_url(const struct image_ref *r, const struct digest *digest, bool p
 }
 
 int
+registry_referrers_url(const struct image_ref *r, const struct digest *digest, bool plain_http,
+    struct buf *out, struct err *e)
+{
+	return add_url(r, "referrers", digest->text, plain_http, out, e);
+}
+
+int
 registry_upload_url(const struct image_ref *r, bool plain_http, struct buf *out, struct err *e)
 {
 	return add_url(r, "blobs", "uploads/", plain_http, out, e);

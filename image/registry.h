@@ -28,6 +28,10 @@ int registry_manifest_url(const struct image_ref *, const char *wanted, bool pla
 int registry_blob_url(const struct image_ref *, const struct digest *, bool plain_http,
     struct buf *out, struct err *) must_check;
 
+/* "…/referrers/digest": an index of what refers to that manifest. */
+int registry_referrers_url(const struct image_ref *, const struct digest *, bool plain_http,
+    struct buf *out, struct err *) must_check;
+
 /* "…/blobs/uploads/": where an upload begins. */
 int registry_upload_url(const struct image_ref *, bool plain_http, struct buf *out, struct err *) must_check;
 /* Where an upload ends: its location (without a fragment), whose query stays, with the blob's digest behind it. */

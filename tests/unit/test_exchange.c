@@ -127,7 +127,7 @@ give_up(maybe_unused void *arg)
 static void
 run(const char *head, size_t body, uint64_t max, loop_timer_fn then)
 {
-	struct exchange_request req = { .id = 1, .blob = true, .wanted = ZEROS, .max = max,
+	struct exchange_request req = { .id = 1, .what = GET_BLOB, .wanted = ZEROS, .max = max,
 	    .size = EXCHANGE_SIZE_UNKNOWN };
 	struct client_options opt = { 0 };
 	struct client *client = NULL;
