@@ -232,9 +232,16 @@ has_bundle(struct signatures *s, const struct policy_subject *subject)
 	for (size_t at = 0; (d = subject_digest(subject, at)) != NULL; at++) {
 		struct document doc = { .body = BUF(LIMIT_MANIFEST) };
 		struct err ignored;
-		bool found = source_referrers(s->source, subject->ref, d, &doc, &ignored) == 0 &&
-		    cosign_lists_bundle(buf_span(&doc.body));
+		char tag[COSIGN_TAG];
+		int rc = source_referrers(s->source, subject->ref, d, &doc, &ignored);
+		bool found;
 
+		cosign_referrers_tag(d, tag);
+		if (rc < 0) {
+			buf_reset(&doc.body);
+			rc = source_manifest(s->source, subject->ref, tag, &doc, &ignored);
+		}
+		found = rc == 0 && cosign_lists_bundle(buf_span(&doc.body));
 		buf_free(&doc.body);
 		if (found)
 			return true;
@@ -245,12 +252,11 @@ has_bundle(struct signatures *s, const struct policy_subject *subject)
 static int
 nothing_found(struct signatures *s, const struct policy_subject *subject, size_t n, struct policy_signature *out)
 {
-	char tag[COSIGN_TAG];
+	bool bundle = n == 0 && has_bundle(s, subject);
 
-	cosign_tag(subject->manifest, tag);
-	snprintf(out->where, sizeof(out->where), "%.120s/%.130s:%.75s%s", subject->ref->domain, subject->ref->path, tag,
-	    n == 0 && has_bundle(s, subject) ? "; there is a sigstore bundle, as cosign 3 makes it, which is not read here: "
-	    "sign with --new-bundle-format=false" : "");
+	snprintf(out->where, sizeof(out->where), "%.120s/%.130s:sha256-%.12s….sig%s", subject->ref->domain,
+	    subject->ref->path, subject->manifest->text + 7, bundle ? "; there is a sigstore bundle of cosign 3, "
+	    "which is not read (sign with --new-bundle-format=false)" : "");
 	return 0;
 }
 
