@@ -148,7 +148,7 @@ key_from_der(struct span der, struct cosign_key **out, struct err *e)
 	const uint8_t *p = der.p;
 	struct cosign_key *key;
 	EVP_PKEY *evp;
-	enum kind kind;
+	enum kind kind = 0;
 	int rc;
 
 	if (der.len == 0)

@@ -223,6 +223,7 @@ answer(struct question *q, struct json_val v, const char *scope, struct err *e)
 	q->req = &r;
 	q->number++;
 	rc = check_requirement(q, &why);
+	q->req = NULL;
 	tell(q, ABOUT_REQUIREMENT, q->number, r.type, rc < 0 ? why.msg : "holds", rc == 0);
 	if (rc == 0)
 		return 0;

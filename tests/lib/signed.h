@@ -6,6 +6,8 @@
 #ifndef TESTS_LIB_SIGNED_H
 #define TESTS_LIB_SIGNED_H
 
+#include "lib/base.h"
+
 #include <fcntl.h>
 
 #include "image/policy.h"
