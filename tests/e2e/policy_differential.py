@@ -23,6 +23,8 @@ DIFFERENCES = [
     ("short key", "refuse", "accept", "RSA below 2048 bits"),
     ("subkey", "accept", "refuse", "signatures by subkeys count, as in newer containers/image"),
     ("unrecognisable beside a good one", "accept", "refuse", "one message that is none does not spoil the others"),
+    ("no keys", "invalid", "*", "keyPaths with nothing in it is an error of the policy"),
+    ("a ring that is none", "refuse", "accept", "every key ring of a list must be one"),
     ("data behind the message", "refuse", "accept", "exactly one message"),
 ]
 
@@ -33,7 +35,7 @@ class Case:
         self.rules = set()
         host, path = rng.choice(HOSTS), rng.choice(["ns/app", "ns/sub/app", "ns/ap"])
         self.name = host + "/" + path
-        self.tag = rng.choice(["v1", "v1", "v2", "latest"])
+        self.tag = rng.choice(["v1", "v1", "v1", "v2", "v2", "latest"])
         self.by_digest = rng.random() < 0.2
         self.reference = self.name + ("@" + world.registry.digest if self.by_digest else ":" + self.tag)
         self.signatures = self.pick_signatures()
@@ -43,8 +45,8 @@ class Case:
 
     def pick_signatures(self):
         fitting = [m for m in self.world.messages if m[2] == self.name + ":" + self.tag]
-        return [self.rng.choice(fitting if fitting and self.rng.random() < 0.6 else self.world.messages)
-                for _ in range(self.rng.choice([0, 1, 1, 1, 2, 3]))]
+        return [self.rng.choice(fitting if fitting and self.rng.random() < 0.75 else self.world.messages)
+                for _ in range(self.rng.choice([0, 1, 1, 1, 1, 2, 3]))]
 
     # -- policies
 
@@ -73,6 +75,8 @@ class Case:
                 req["keyData"] = base64.b64encode(f.read() or b"x").decode()
         else:
             req[source] = rings if source == "keyPaths" else rings[0]
+            if source == "keyPaths" and any("garbage" in ring for ring in rings):
+                self.rules.add("a ring that is none")
         identity = self.identity()
         if identity:
             req["signedIdentity"] = identity
@@ -87,8 +91,19 @@ class Case:
         return [self.reference, self.name, *parents, *wild, "", self.name + ":other", self.name[:-1],
                 "other.example.test", "*." + bare] + ([] if ":" not in host else [bare])
 
+    def likely(self):
+        """A policy that a good signature meets."""
+        rng = self.rng
+        req = {"type": "signedBy", "keyType": "GPGKeys", "keyPath": "%s/%s.gpg" % (self.world.folder, rng.choice(["both", "all"]))}
+        identity = rng.choice([None, None, {"type": "matchExact"}, {"type": "matchRepository"}])
+        if identity:
+            req["signedIdentity"] = identity
+        return {"default": [REJECT], "transports": {"docker": {rng.choice(self.scopes()[:4]): [req]}}}
+
     def policy(self):
         rng = self.rng
+        if rng.random() < 0.3:
+            return self.likely()
 
         def reqs():
             return [self.requirement() for _ in range(rng.choice([1, 1, 1, 1, 2]))]
@@ -139,12 +154,16 @@ class Case:
                                '{"default":%s,"transports":{"docker":{"":[]}}}']) % json.dumps([ACCEPT])
         elif how == 5:
             policy["transports"] = {"docker": {"unrelated.test": [bad]}}
+            if bad and "keyPaths" in bad:
+                self.rules.add("no keys")
         else:
             policy["default"] = [ACCEPT, bad]
+            if bad and "keyPaths" in bad:
+                self.rules.add("no keys")
         return json.dumps(policy)
 
     def policy_text(self):
-        if self.rng.random() < 0.15:
+        if self.rng.random() < 0.12:
             return self.damage({"default": [ACCEPT], "transports": {}})
         return json.dumps(self.policy())
 

@@ -139,4 +139,4 @@ def ask_skopeo(folder, registries, policy, reference, registries_d):
         return "accept", said
     if "Error loading trust policy" in said:
         return "invalid", said
-    return ("refuse" if "Source image rejected" in said else "fault"), said
+    return ("refuse" if re.search("Source image rejected|reading signatures", said) else "fault"), said
