@@ -80,7 +80,7 @@ check: setup
 check-build: all $(UNIT:%=build/dev/tests/%) $(FUZZ:%=build/san/tests/replay_%)
 check-run:
 	$(Q)tests/run.sh --label check --bin build $(UNIT:%=unit:build/dev/tests/%) \
-		$(FUZZ:%=fuzz:build/san/tests/replay_%) check:mk/check-binary.sh $(E2E:%=e2e:%) $(BOOT:%=boot:%)
+		$(FUZZ:%=fuzz:build/san/tests/replay_%) check:mk/check-binary.sh check:tests/policy/planted.sh $(E2E:%=e2e:%) $(BOOT:%=boot:%)
 
 # What cannot run under sanitizers may skip there: make check has run it.
 ## check-san: unit tests, fuzz corpora and scenarios under address and undefined-behaviour sanitizers
