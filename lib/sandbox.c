@@ -94,7 +94,7 @@ static const int word_exec[] = {
 	SCMP_SYS(set_tid_address), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(access),
 	SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink), SCMP_SYS(pread64), SCMP_SYS(umask),
 	SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(unlink), SCMP_SYS(rename), SCMP_SYS(mkdir), SCMP_SYS(chmod), SCMP_SYS(uname),
-	SCMP_SYS(sysinfo), SCMP_SYS(times), SCMP_SYS(getrusage), SCMP_SYS(clock_getres), END
+	SCMP_SYS(sysinfo), SCMP_SYS(getcwd), SCMP_SYS(times), SCMP_SYS(getrusage), SCMP_SYS(clock_getres), END
 };
 
 static const struct {
