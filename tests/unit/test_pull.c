@@ -122,7 +122,34 @@ env_bundle(maybe_unused void *arg, maybe_unused const struct image_config *c, ma
 	return 0;
 }
 
+/* One cosign signature, for this digest; its key is good for everything. */
+static char signed_digest[160];
+static struct policy_subject subject;
+
+static int
+env_signature(maybe_unused void *arg, const struct policy_subject *s, size_t n, struct policy_signature *out,
+    struct err *why)
+{
+	subject = *s;
+	note("signature");
+	if (n > 0)
+		return 0;
+	if (buf_addf(&out->payload, why, "{\"critical\":{\"identity\":{\"docker-reference\":\"h.test/a\"},\"image\":{"
+	    "\"docker-manifest-digest\":\"%s\"},\"type\":\"cosign container image signature\"},\"optional\":null}",
+	    signed_digest) < 0)
+		return -(int)why->code;
+	return 1;
+}
+
+static int
+env_cosign(maybe_unused void *arg, maybe_unused const struct span keys[], maybe_unused size_t n,
+    maybe_unused struct span payload, maybe_unused struct span signature, maybe_unused struct err *why)
+{
+	return 0;
+}
+
 static const struct image_env env = {
+	.policy = { .cosign_signature = env_signature, .cosign = env_cosign },
 	.manifest = env_manifest,
 	.blob = env_blob,
 	.unwrap = env_unwrap,
@@ -202,11 +229,12 @@ tag(const char *digest)
 }
 
 static struct pull_result res;
+static bool only_verify;
 
 static int
 pull(const char *name, const char *policy, bool mixed)
 {
-	struct pull_request req = { .policy = span_str(policy), .allow_mixed = mixed };
+	struct pull_request req = { .policy = span_str(policy), .allow_mixed = mixed, .only_verify = only_verify };
 
 	if (image_ref_parse(span_str(name), &req.ref, &e) < 0 ||
 	    platform_parse(span_str("linux/amd64"), &req.platform, &e) < 0)
@@ -332,6 +360,67 @@ test_index(void)
 	fails(pull("h.test/a:v1", ACCEPT, false), ERR_IMAGE, "a configuration for another machine");
 }
 
+#define SIGNED	"{\"default\":[{\"type\":\"sigstoreSigned\",\"keyData\":\"-----BEGIN\",\"signedIdentity\":{" \
+	"\"type\":\"matchRepository\"}}]}"
+#define MUST_BE_ENCRYPTED "{\"default\":[{\"type\":\"cacao.layersEncrypted\"}]}"
+
+static void
+test_signed(void)
+{
+	const char *image, *other;
+
+	fresh();
+	image = put_image(PLAIN, 1, "amd64");
+	other = put_image(PLAIN "," PLAIN, 2, "amd64");
+	tag(image);
+	snprintf(signed_digest, sizeof(signed_digest), "%s", other);
+	fails(pull("h.test/a:v1", SIGNED, false), ERR_POLICY, "signed for another image");
+	is_str(reg.order, "manifest signature signature ", "then nothing else is asked for");
+	snprintf(signed_digest, sizeof(signed_digest), "%s", image);
+	works(pull("h.test/a:v1", SIGNED, false), "signed");
+	is_str(reg.order, "manifest signature config layer0/1 bundle ", "asked before the configuration");
+	ok(res.is_signed, "and known as signed");
+	works(pull("h.test/a:v1", ACCEPT, false), "a policy that does not ask");
+	ok(!res.is_signed && strstr(reg.order, "signature") == NULL, "knows nothing of signatures");
+	fails(pull("h.test/b:v1", SIGNED, false), ERR_POLICY, "the same content under another name");
+	tag(put_index(image, size_of(image), OCI "manifest.v1+json"));
+	works(pull("h.test/a:v1", SIGNED, false), "the manifest of an index is signed");
+	is_str(subject.index != NULL ? "index" : "", "index", "signatures of the index are looked for, too");
+	snprintf(signed_digest, sizeof(signed_digest), "%s", reg.tag_digest);
+	works(pull("h.test/a:v1", SIGNED, false), "the index itself is signed");
+	snprintf(signed_digest, sizeof(signed_digest), "%s", other);
+	fails(pull("h.test/a:v1", SIGNED, false), ERR_POLICY, "only another platform of it is signed");
+}
+
+static void
+test_must_be_encrypted(void)
+{
+	char layers[2048];
+
+	fresh();
+	tag(put_image(PLAIN, 1, "amd64"));
+	fails(pull("h.test/a:v1", MUST_BE_ENCRYPTED, false), ERR_POLICY, "a plain image");
+	is_str(reg.order, "manifest ", "is refused by its manifest");
+	snprintf(layers, sizeof(layers), "%s," PLAIN, encrypted());
+	tag(put_image(layers, 2, "amd64"));
+	fails(pull("h.test/a:v1", MUST_BE_ENCRYPTED, true), ERR_POLICY, "a mixed one, even where mixing is allowed");
+	tag(put_image(encrypted(), 1, "amd64"));
+	works(pull("h.test/a:v1", MUST_BE_ENCRYPTED, false), "an encrypted one");
+}
+
+static void
+test_only_verify(void)
+{
+	fresh();
+	only_verify = true;
+	tag(put_image(encrypted(), 1, "amd64"));
+	works(pull("h.test/a:v1", ACCEPT, false), "only verified");
+	is_str(reg.order, "manifest config ", "without keys, layers and bundle");
+	is_str(res.manifest.text, reg.tag_digest, "its digest");
+	fails(pull("h.test/a:v1", REJECT, false), ERR_POLICY, "rejected all the same");
+	only_verify = false;
+}
+
 static int
 once(maybe_unused void *arg, struct err *why)
 {
@@ -351,6 +440,9 @@ main(void)
 	test_mixed();
 	test_digests();
 	test_index();
+	test_signed();
+	test_must_be_encrypted();
+	test_only_verify();
 	fresh();
 	tag(put_image(encrypted(), 1, "amd64"));
 	ok(fault_each(FAULT_ALLOC, ENOMEM, false, once, NULL) > 0, "no memory at any point");
