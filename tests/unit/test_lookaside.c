@@ -43,8 +43,8 @@ test_good(void)
 		"", "# nothing\n", "---\n", "null\n", "{}\n", "docker:\n", "docker: {}\n", "default-docker: ~\n",
 		"default-docker:\n  sigstore: null\n", "docker:\n  example.com: null\n",
 		"docker: {example.com: {lookaside: https://host/dir}}", "{\"docker\": {\"example.com\": {\"sigstore\": \"file:///x\"}}}",
-		"docker:\n  example.com:\n    sigstore-staging: file:///w\n    use-sigstore-attachments: true\n"
-		"    other: [1, {a: [b]}]\n    lookaside: http://host:8080/dir\n",
+		("docker:\n  example.com:\n    sigstore-staging: file:///w\n    use-sigstore-attachments: true\n"
+		"    other: [1, {a: [b]}]\n    lookaside: http://host:8080/dir\n"),
 		"docker:\r\n  example.com:\r\n    lookaside: https://localhost:5000\r\n",
 	};
 
