@@ -1,6 +1,6 @@
 #!/bin/sh
-# What cacao is for, in one minute: an encrypted image lies in a registry that nobody has to trust; it opens
-# where the key is, and nowhere else. Everything is made anew in each run and removed at its end.
+# What cacao is for, in one minute: a signed and encrypted image lies in a registry that nobody has to trust; it opens
+# where the key is, and nowhere else, and nothing else runs in its place. Everything is made anew in each run and removed at its end.
 set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname -- "$0")/../e2e/lib.sh"
@@ -37,7 +37,7 @@ seed=$((seed))
 kid=default/key/demo-$(random_hex 4)
 img=$work/img
 
-echo "cacao: an encrypted image, from making it to running it"
+echo "cacao: a signed and encrypted image, from making it to running it"
 
 step "A registry, on this machine only. It stands for one that belongs to somebody else."
 registry_start demo
@@ -90,6 +90,30 @@ say "\$ skopeo copy --dest-tls-verify=false oci:…:encrypted $ref"
 run skopeo --insecure-policy copy --dest-tls-verify=false "oci:$work/enc:encrypted" "$ref"
 [ "$rc" -eq 0 ] || stop "skopeo ended with $rc"
 say "The registry now holds $(du -sh "$registry_dir/storage" | cut -f1) of it."
+
+step "Its maker signs it, in the layout of cosign; a policy asks for that signature, and for encryption."
+digest=$(mkimage digest "$work/enc:encrypted")
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$work/maker.key" 2>/dev/null
+openssl pkey -in "$work/maker.key" -pubout -out "$work/maker.pub"
+run python3 "$e2e/signer.py" cosign "http://$registry/demo/secret" "$digest" "$work/maker.key"
+[ "$rc" -eq 0 ] || stop "signing ended with $rc"
+accept_policy=$work/policy.json
+cat >"$accept_policy" <<END
+{"default": [{"type": "reject"}],
+ "transports": {"docker": {"$registry/demo": [
+  {"type": "sigstoreSigned", "keyPath": "$work/maker.pub", "signedIdentity": {"type": "matchRepository"}},
+  {"type": "cacao.layersEncrypted"}]}}}
+END
+sed -e "s|$work|…|" -e 's/^/   | /' "$accept_policy"
+
+step "Somebody puts another image, not signed, under a name in that place: it is refused, and one is told why."
+mkimage build "$img:swapped" --config '{"Entrypoint":["/bin/evil"]}' files=1 >/dev/null
+mkimage push "$img:swapped" "http://$registry/demo/secret:swapped" >/dev/null
+say "\$ aa-cli policy explain policy.json docker://$registry/demo/secret:swapped"
+run "$aa" policy explain --tls-verify=false "$accept_policy" "docker://$registry/demo/secret:swapped"
+[ "$rc" -eq 11 ] || stop "the policy answered with $rc, not with 11 (refused)"
+sed -e "s|$work|…|g" -e 's/^/   | /' "$work/out"
+grep -q 'there is no signature' "$work/out" || stop "it is not told that the signature is missing"
 
 step "Somebody without the key pulls it, then with a key of his own: both must fail, and leave nothing."
 mkdir "$work/thief"
