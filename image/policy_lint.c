@@ -225,6 +225,16 @@ check_scope(struct lint *l, struct json_val scope)
 		add(l, LINT_ERROR, from, "a scope that ends in / matches nothing, and its images fall to a broader one");
 }
 
+/* Scopes of transports that we do not have may be anything. */
+static bool
+is_ours(struct json_val transport)
+{
+	for (enum transport t = TRANSPORT_DOCKER; t <= TRANSPORT_DOCKER_ARCHIVE; t++)
+		if (json_str_eq(transport, image_ref_transport(t)))
+			return true;
+	return false;
+}
+
 static void
 check_transports(struct lint *l, struct json_val transports)
 {
@@ -236,7 +246,8 @@ check_transports(struct lint *l, struct json_val transports)
 		if (!json_is(it.val, JSON_OBJECT))
 			continue;
 		while (json_next(&scopes)) {
-			check_scope(l, scopes.key);
+			if (is_ours(it.key))
+				check_scope(l, scopes.key);
 			check_list(l, scopes.val);
 		}
 	}

@@ -84,6 +84,7 @@ test_single(void)
 	one("{\"default\":" YES ",\"transports\":{\"oci\":{\"/srv/\":" YES "}}}", "1 error", "\"/srv\":");
 	one("{\"default\":" YES ",\"transports\":{\"oci\":{\"/\":" YES "}}}", "0 error", "write \"\"");
 	one("{\"default\":" YES ",\"transports\":{\"docker\":{\"busybox\":" YES "}}}", "0 error", "short");
+	is_int(lint("{\"default\":" YES ",\"transports\":{\"new\":{\"any/\":" YES "}}}"), 0, "a scope of another transport");
 	/* a comma, or an end of a list, inside of a string is none */
 	is_int(lint("{\"default\":[{\"type\":\"signedBy\",\"keyType\":\"GPGKeys\",\"keyPath\":\"/a,]\\\",}\"}]}"), 0,
 	    "commas in strings");

@@ -1,0 +1,2 @@
+# image/cosign_key.c: RSA keys of any length are taken
+s/bits < RSA_MIN_BITS || //
