@@ -37,9 +37,14 @@ class Case:
         self.name = host + "/" + path
         self.tag = rng.choice(["v1", "v1", "v1", "v2", "v2", "latest"])
         self.by_digest = rng.random() < 0.2
+        odd = rng.choice([m for m in world.messages if m[0]]) if rng.random() < 0.04 else None
+        if odd:
+            self.name, self.tag, self.by_digest = "registry.example.test:5000/ns/app", "v1", False
         self.reference = self.name + ("@" + world.registry.digest if self.by_digest else ":" + self.tag)
         self.signatures = self.pick_signatures()
-        self.text = self.policy_text()
+        self.text = json.dumps(self.likely()) if odd else self.policy_text()
+        if odd:
+            self.signatures = [odd] + [m for m in world.messages if m[2] == self.reference][:rng.choice([0, 1])]
 
     # -- signatures
 
@@ -94,7 +99,7 @@ class Case:
     def likely(self):
         """A policy that a good signature meets."""
         rng = self.rng
-        req = {"type": "signedBy", "keyType": "GPGKeys", "keyPath": "%s/%s.gpg" % (self.world.folder, rng.choice(["both", "all"]))}
+        req = {"type": "signedBy", "keyType": "GPGKeys", "keyPath": "%s/%s.gpg" % (self.world.folder, rng.choice(["both", "all", "all"]))}
         identity = rng.choice([None, None, {"type": "matchExact"}, {"type": "matchRepository"}])
         if identity:
             req["signedIdentity"] = identity
