@@ -24,6 +24,7 @@ static const struct {
 	[HASH_SHA256] = { "SHA2-256", 32 },
 	[HASH_SHA384] = { "SHA2-384", 48 },
 	[HASH_SHA512] = { "SHA2-512", 64 },
+	[HASH_SM3] = { "SM3", 32 },
 };
 
 /* Fetched by crypto_init() and kept for the life of the process. */

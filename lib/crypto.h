@@ -8,7 +8,7 @@
 
 #include "lib/buf.h"
 
-enum hash_alg { HASH_SHA256, HASH_SHA384, HASH_SHA512 };
+enum hash_alg { HASH_SHA256, HASH_SHA384, HASH_SHA512, HASH_SM3 };
 #define HASH_MAX	64
 
 int crypto_init(struct err *) must_check;	/* once a process, cheap the second time */

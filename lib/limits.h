@@ -50,6 +50,12 @@
 #define LIMIT_SIGNATURE_TEXT	KIB(4)		/* base64 of a cosign signature; RSA of 8192 bits takes 1368 characters */
 #define LIMIT_PAYLOAD		MIB(4)		/* what a signature is over */
 
+/* Evidence: what kernels and hosts answer. */
+#define LIMIT_REPORT		MIB(1)		/* a quote; those of today take 5 KiB */
+#define LIMIT_CERTS		KIB(256)	/* the kernel's own bound is 16 KiB */
+#define LIMIT_EVENT_LOG		MIB(4)
+#define LIMIT_EVIDENCE		MIB(8)		/* in whatever form it is passed on */
+
 /* HTTP */
 #define LIMIT_HEADER_BYTES	KIB(64)
 #define LIMIT_HEADERS		128

@@ -73,6 +73,9 @@ test_hash(void)
 		{ HASH_SHA512, "abc",
 		  "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
 		  "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f" },
+		/* GB/T 32905, example 1. */
+		{ HASH_SM3, "abc",
+		  "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

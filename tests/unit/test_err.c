@@ -124,7 +124,7 @@ static void
 test_facts(void)
 {
 	static const int groups[] = {
-		1, 2, 10, 11, 13, 14, 15, 20, 21, 22, 23, 40, 41, 50,
+		1, 2, 10, 11, 12, 13, 14, 15, 20, 21, 22, 23, 40, 41, 50,
 	};
 
 	for (int c = ERR_NONE + 1; c < ERR_COUNT; c++) {

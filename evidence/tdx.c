@@ -1,0 +1,57 @@
+/* tdx.c: Intel TDX: a quote from configfs-tsm. */
+#include "lib/base.h"
+
+#include "evidence/evidence.h"
+
+#include "evidence/bytes.h"
+#include "evidence/quote.h"
+#include "evidence/tsm.h"
+
+#define PROVIDER	"tdx_guest"
+
+static bool
+probe(const struct evidence_env *env)
+{
+	return tsm_provided_by(env, PROVIDER);
+}
+
+/* Nothing that lies behind the quote goes any further. */
+static int
+collect(const struct evidence_env *env, struct span data, struct evidence *out, struct err *e)
+{
+	autobuf blob = BUF(LIMIT_REPORT);
+	uint8_t padded[EVIDENCE_DATA];
+	size_t size = 0;
+	int rc;
+
+	evidence_pad(data, padded);
+	rc = tsm_report(env, PROVIDER, false, padded, &blob, NULL, e);
+	if (rc == 0)
+		rc = quote_size(buf_span(&blob), padded, &size, e);
+	return rc < 0 ? rc : buf_add(&out->report, blob.data, size, e);
+}
+
+static int
+json(const struct evidence *ev, struct buf *out, struct err *e)
+{
+	struct emit o = { .out = out, .err = e };
+
+	emit(&o, "{\"cc_eventlog\":");
+	if (ev->event_log.len > 0)
+		emit_base64(&o, buf_span(&ev->event_log));
+	else
+		emit(&o, "null");
+	emit(&o, ",\"quote\":");
+	emit_base64(&o, buf_span(&ev->report));
+	emit(&o, "}");
+	return o.rc;
+}
+
+const struct attester_ops attester_tdx = {
+	.name = "tdx",
+	.data_max = EVIDENCE_DATA,
+	.shown_by = TSM_SHOWN_BY PROVIDER,
+	.probe = probe,
+	.collect = collect,
+	.json = json,
+};
