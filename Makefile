@@ -77,7 +77,7 @@ check: setup
 	$(Q)$(MAKE) check-build
 	$(Q)$(MAKE) check-run
 
-check-build: all $(UNIT:%=build/dev/tests/%) $(FUZZ:%=build/san/tests/replay_%)
+check-build: all gpg $(UNIT:%=build/dev/tests/%) $(FUZZ:%=build/san/tests/replay_%)
 check-run:
 	$(Q)tests/run.sh --label check --bin build $(UNIT:%=unit:build/dev/tests/%) \
 		$(FUZZ:%=fuzz:build/san/tests/replay_%) check:mk/check-binary.sh check:tests/policy/planted.sh $(E2E:%=e2e:%) $(BOOT:%=boot:%)

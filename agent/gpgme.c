@@ -155,6 +155,23 @@ status_of(const struct _gpgme_signature *sig)
 	return sig->status == 0 && ((unsigned)sig->summary & red) == 0 ? GPG_GOOD : GPG_OTHER_FAULT;
 }
 
+/* gpgme has numbers of its own for elliptic curves. */
+static uint32_t
+rfc_algorithm(gpgme_pubkey_algo_t algo)
+{
+	static const struct {
+		gpgme_pubkey_algo_t	gpgme;
+		uint32_t		rfc;
+	} others[] = {
+		{ GPGME_PK_ECDH, 18 }, { GPGME_PK_ECDSA, 19 }, { GPGME_PK_EDDSA, 22 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		if (algo == others[i].gpgme)
+			return others[i].rfc;
+	return (uint32_t)algo;
+}
+
 /* Facts of the key that signed, from the ring and not from the signature. */
 static int
 describe_key(gpgme_ctx_t ctx, struct gpg_verdict *v, struct err *e)
@@ -169,7 +186,7 @@ describe_key(gpgme_ctx_t ctx, struct gpg_verdict *v, struct err *e)
 	for (gpgme_subkey_t sub = key->subkeys; sub != NULL; sub = sub->next) {
 		if (sub->fpr == NULL || strcmp(sub->fpr, v->fingerprint) != 0)
 			continue;
-		v->key_algo = (uint32_t)sub->pubkey_algo;
+		v->key_algo = rfc_algorithm(sub->pubkey_algo);
 		v->key_bits = sub->length;
 		if (key->subkeys->fpr != NULL)
 			snprintf(v->primary, sizeof(v->primary), "%s", key->subkeys->fpr);
@@ -183,7 +200,7 @@ describe_signature(const struct _gpgme_signature *sig, struct gpg_verdict *v)
 	v->status = status_of(sig);
 	v->wrong_key_usage = sig->wrong_key_usage;
 	v->hash_algo = (uint32_t)sig->hash_algo;
-	v->key_algo = (uint32_t)sig->pubkey_algo;
+	v->key_algo = rfc_algorithm(sig->pubkey_algo);
 	snprintf(v->fingerprint, sizeof(v->fingerprint), "%s", sig->fpr != NULL ? sig->fpr : "");
 }
 
