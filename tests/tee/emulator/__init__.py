@@ -1,0 +1,1 @@
+"""The parts of tee-emulator: see docs/tee-emulator.md."""
