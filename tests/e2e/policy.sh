@@ -166,4 +166,41 @@ check "with everything" jq -e '.accepted == false and .error.code == "POLICY" an
 expect_exit "explain: a name that is rejected, without network" 11 "$aa" policy explain "$work/policy.json" \
 	docker://127.0.0.1:1/x
 check "names the scope" grep -q '^scope:    default$' "$work/out"
+
+# --- explain: signatures ------------------------------------------------------------
+
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$work/good.key" 2>/dev/null
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$work/other.key" 2>/dev/null
+openssl pkey -in "$work/good.key" -pubout -out "$work/good.pub"
+sign() {	# KEY [member=value]
+	sign_key=$1
+	shift
+	python3 "$e2e/signer.py" cosign "http://$registry/test/image" "$digest" "$work/$sign_key.key" "$@"
+}
+signed="{\"type\":\"sigstoreSigned\",\"keyPath\":\"$work/good.pub\",\"signedIdentity\":{\"type\":\"matchRepository\"}}"
+policy "{\"default\":[$signed]}"
+reasons() {	# of the signatures, without where they are
+	"$aa" policy explain --json --tls-verify=false "$work/policy.json" "$ref:plain" 2>/dev/null |
+		jq -r '.accepted, (.requirements[0] | (.signatures[] | "\(.good) \(.why)"))' >"$work/out" || :
+}
+expect_exit "explain: not signed" 11 "$aa" policy explain --tls-verify=false "$work/policy.json" "$ref:plain"
+check "says where it looked" grep -q "does not hold: there is no signature; looked in .*$registry/test/image:sha256-" "$work/out"
+sign other
+sign good digest=sha256:0000000000000000000000000000000000000000000000000000000000000000
+sign good name=elsewhere.example.test/image
+expect_exit "explain: three signatures, none counts" 11 "$aa" policy explain --tls-verify=false "$work/policy.json" "$ref:plain"
+check "the error counts them" grep -q '(sigstoreSigned): 3 signatures found, none counts: ' "$work/err"
+reasons
+cat >"$work/want" <<END
+false
+false the signature was not made with this key over this payload
+false it is for another image, sha256:000000000000…
+false it is for the name "elsewhere.example.test/image", which matchRepository does not accept
+END
+check "each with its reason" diff "$work/want" "$work/out"
+sign good
+reasons
+check "a good one beside them is enough" [ "$(sed -n '1p;$p' "$work/out" | tr '\n' ' ')" = "true true good " ]
+verify "and verify accepts" 0 "$ref:plain"
+verify "the other image of this name is not signed" 11 "$ref:enc"
 plan
