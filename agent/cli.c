@@ -16,6 +16,7 @@ static const struct cli_verb *const verbs[] = {
 	&verb_inspect,
 	&verb_verify,
 	&verb_policy,
+	&verb_evidence,
 	&verb_version,
 	&verb_selftest_sandbox,
 };

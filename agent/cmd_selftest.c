@@ -24,7 +24,7 @@ static const struct option_def options[] = {
 };
 
 static const char more[] =
-    "ROLE is net, archive, key, pull, copy, rpc, gpg, crypt or unpack. Each line is a deed that a process of this role\n"
+    "ROLE is net, archive, key, pull, copy, rpc, gpg, tee, crypt or unpack. Each line is a deed that a process of this role\n"
     "tried from inside its sandbox: what is meant, what happened. The exit status is 0 if all agree.\n\n"
     "Examples:\n"
     "  attestation-agent selftest-sandbox unpack\n"

@@ -26,6 +26,7 @@ const struct role_ops *const roles[ROLE_COUNT] = {
 	[ROLE_COPY]	= &role_copy,
 	[ROLE_GPG]	= &role_gpg,
 	[ROLE_RPC]	= &role_rpc,
+	[ROLE_TEE]	= &role_tee,
 };
 
 bool

@@ -12,6 +12,7 @@
  *            ├─ pull    manifests, configuration, policy; never a key
  *            │  or copy: manifests, for encrypt, decrypt and inspect; never a key
  *            ├─ rpc     frames of callers; their calls go to key
+ *            ├─ tee     evidence: asks the kernel, and the host by vsock
  *            ├─ gpg     one OpenPGP signature, by the program gpg; one for each
  *            └─ a pair for each layer:
  *                 crypt   blob digest, MAC, cipher; one layer key
@@ -28,11 +29,11 @@
 #include "lib/msg.h"
 #include "lib/sandbox.h"
 
-enum role { ROLE_NET, ROLE_KEY, ROLE_PULL, ROLE_CRYPT, ROLE_UNPACK, ROLE_ARCHIVE, ROLE_COPY, ROLE_RPC, ROLE_GPG, ROLE_COUNT };
+enum role { ROLE_NET, ROLE_KEY, ROLE_PULL, ROLE_CRYPT, ROLE_UNPACK, ROLE_ARCHIVE, ROLE_COPY, ROLE_RPC, ROLE_GPG, ROLE_TEE, ROLE_COUNT };
 
 /*
  * Numeric ids in root mode; no passwd entry is needed. They differ because processes
- * of one uid may signal each other. unpack stays root with a few capabilities.
+ * of one uid may signal each other. unpack stays root with a few capabilities, tee without any.
  */
 enum { UID_NET = 64310, UID_KEY, UID_PULL, UID_CRYPT, UID_ARCHIVE, UID_RPC, UID_COPY, UID_GPG };
 
@@ -56,7 +57,7 @@ enum {
 	UNPACK_FD_IN = 4, UNPACK_FD_ROOTFS, UNPACK_FD_OPAQUE,
 };
 
-#define ROLE_MAX_PATHS	8
+#define ROLE_MAX_PATHS	16
 #define ROLE_MAX_FILES	8	/* M_FILE */
 
 struct role_ops {
@@ -71,7 +72,8 @@ struct role_ops {
 	int		(*serve)(struct err *);	/* until its peer is gone */
 };
 extern const struct role_ops *const roles[ROLE_COUNT];
-extern const struct role_ops role_net, role_key, role_pull, role_crypt, role_unpack, role_archive, role_rpc, role_copy, role_gpg;
+extern const struct role_ops role_net, role_key, role_pull, role_crypt, role_unpack, role_archive, role_rpc, role_copy, role_gpg,
+    role_tee;
 
 /* How the monitor starts a role: words on its command line, nothing secret. */
 struct role_start {
@@ -168,6 +170,10 @@ enum {
 			 * u8 zstd window (log) */
 	M_UNPACK_DONE,	/* unpack →: err?, str diff_id, u64 unpacked, u64 entries, u64 skipped devices,
 			 * u64 skipped xattrs, u64 implied directories, u8 root entry, u8 sniffed */
+
+	M_TEE_GET,	/* monitor → tee: str platform ("": the first there is), u8 sample allowed, u8 enum
+			 * evidence_form, bytes report data; fd: where the evidence goes */
+	M_TEE_DONE,	/* tee → monitor: err?, str platform */
 
 	/* Encrypt, decrypt, inspect. */
 	M_COPY_SETUP,	/* monitor → copy: see copier.c */

@@ -169,6 +169,30 @@ do_accept(void)
 	return fd >= 0 || errno == EINVAL || errno == EOPNOTSUPP;
 }
 
+/* No device is needed: the kernel gets as far as seeing that this is none. */
+static bool
+do_ask_device(void)
+{
+	uint8_t nothing[32] = { 0 };
+
+	return syscall(SYS_ioctl, FD_CONTROL, 0xc0205300UL, nothing) < 0 && errno != ENOSYS;
+}
+
+/* To push a character into one: no device of a platform has that. */
+static bool
+do_control_terminal(void)
+{
+	return syscall(SYS_ioctl, FD_CONTROL, 0x5412UL, "") == 0 || errno != ENOSYS;
+}
+
+static bool
+do_vsock(void)
+{
+	autoclose int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 || errno == EAFNOSUPPORT;
+}
+
 static bool
 do_unix_socket(void)
 {
@@ -247,6 +271,9 @@ static const struct {
 	{ "read a file outside of its directory", do_read_outside, 0, true },
 	{ "write outside of its directory", do_write_outside, 0, true },
 	{ "take a connection", do_accept, R(RPC), false },
+	{ "ask a device of the platform", do_ask_device, R(TEE), false },
+	{ "control a terminal", do_control_terminal, 0, false },
+	{ "reach the host by vsock", do_vsock, R(TEE), false },
 	{ "make a unix socket", do_unix_socket, 0, false },
 	{ "run a program", do_exec, R(GPG), false },
 	{ "start a process", do_fork, R(GPG), false },

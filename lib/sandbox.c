@@ -81,6 +81,14 @@ static const int word_inet[] = {
 	SCMP_SYS(getpeername), SCMP_SYS(uname), END
 };
 
+static const int word_tee[] = {
+	SCMP_SYS(openat), SCMP_SYS(mkdirat), SCMP_SYS(unlinkat), END
+};
+
+static const int word_vsock[] = {
+	SCMP_SYS(connect), SCMP_SYS(setsockopt), END
+};
+
 static const int word_accept[] = {
 	SCMP_SYS(accept4), END
 };
@@ -109,6 +117,8 @@ static const struct {
 	[WORD_INET]		= { "inet", word_inet },
 	[WORD_EXEC]		= { "exec", word_exec },
 	[WORD_ACCEPT]		= { "accept", word_accept },
+	[WORD_TEE]		= { "tee", word_tee },
+	[WORD_VSOCK]		= { "vsock", word_vsock },
 };
 
 const char *
@@ -124,6 +134,25 @@ allow_list(scmp_filter_ctx f, const int *calls)
 
 	for (; *calls != END && rc == 0; calls++)
 		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, *calls, 0);
+	return rc;
+}
+
+/*
+ * Of devices of TDX, SNP and CSV by their letters, as far as they read: of what terminals have, whose letter is the same, only
+ * questions are among these. One extends a register of TDX and does not say that it reads.
+ */
+static int
+allow_tee_ioctls(scmp_filter_ctx f)
+{
+	static const char letters[] = { 'T', 'S', 'D' };
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(letters) && rc == 0; i++)
+		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+		    SCMP_A1(SCMP_CMP_MASKED_EQ, 0x8000ff00, 0x80000000 | (scmp_datum_t)letters[i] << 8));
+	if (rc == 0)
+		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+		    SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, 0x40315403));
 	return rc;
 }
 
@@ -164,6 +193,11 @@ allow_arguments(scmp_filter_ctx f, unsigned set)
 			rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
 			    SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
 	}
+	if ((set & WORD(TEE)) && rc == 0)
+		rc = allow_tee_ioctls(f);
+	if ((set & WORD(VSOCK)) && rc == 0)
+		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+		    SCMP_A0(SCMP_CMP_EQ, AF_VSOCK, 0));
 	if ((set & WORD(INET)) && rc == 0) {
 		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
 		    SCMP_A0(SCMP_CMP_EQ, AF_INET, 0));
@@ -195,7 +229,7 @@ build_filter(scmp_filter_ctx f, unsigned set)
 	for (const int *d = deadly; *d != END && rc == 0; d++)
 		if (!(set & WORD(EXEC)) || !is_listed(word_exec, *d))
 			rc = seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, *d, 0);
-	if (!(set & (WORD(INET) | WORD(EXEC))) && rc == 0)
+	if (!(set & (WORD(INET) | WORD(EXEC) | WORD(VSOCK))) && rc == 0)
 		rc = seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), 0);
 	if (rc == 0)
 		rc = allow_list(f, always);
@@ -241,10 +275,10 @@ static int
 landlock_allow(int ruleset, const struct sandbox_path *p, uint64_t handled)
 {
 	struct landlock_path_beneath_attr rule = { .parent_fd = p->fd };
-	uint64_t file_only = (LANDLOCK_FS_FILE | LANDLOCK_ACCESS_FS_EXECUTE) & handled;
+	uint64_t file_only = (LANDLOCK_FS_FILE | LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_FS_IOCTL_DEV) & handled;
 
 	rule.allowed_access = handled & (LANDLOCK_FS_READ | (p->write ? LANDLOCK_FS_WRITE : 0) |
-	    (p->exec ? LANDLOCK_ACCESS_FS_EXECUTE : 0));
+	    (p->exec ? LANDLOCK_ACCESS_FS_EXECUTE : 0) | (p->device ? LANDLOCK_FS_IOCTL_DEV : 0));
 	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH,
 	    &rule, 0) == 0)
 		return 0;

@@ -18,6 +18,8 @@ enum sandbox_word {		/* each a list of system calls in sandbox.c */
 	WORD_INET,		/* socket(AF_INET, AF_INET6), connect, options */
 	WORD_ACCEPT,		/* take connections of listening sockets that are there */
 	WORD_EXEC,		/* start a program (which one: Landlock, sandbox_path.exec), wait for it, be it */
+	WORD_TEE,		/* open and ask devices of the platform; make and remove entries of configfs */
+	WORD_VSOCK,		/* connect to the host by AF_VSOCK */
 	WORD_COUNT
 };
 #define WORD(w)	(1u << WORD_##w)
@@ -28,6 +30,7 @@ struct sandbox_path {
 	int		fd;	/* directory or file already open; -1 ends the list */
 	bool		write;	/* everything below may be made, changed, removed */
 	bool		exec;	/* may be run, or is read by what may be run */
+	bool		device;	/* its ioctls, too */
 	bool		only_rule;	/* the caller opened it for this list and closes it after */
 };
 

@@ -31,9 +31,11 @@ check_real(const char *name, size_t data_at, size_t end)
 static void
 refused(struct buf *b, size_t at, uint8_t value, const char *what)
 {
-	uint8_t was = b->data[at];
+	uint8_t was;
 	size_t size;
 
+	assert(b->data != NULL);
+	was = b->data[at];
 	b->data[at] = value;
 	fails(quote_size(buf_span(b), b->data + (b->data[0] == 4 ? 568 : 574), &size, &e), ERR_EVIDENCE, "%s", what);
 	b->data[at] = was;
@@ -71,6 +73,7 @@ main(void)
 	refused(&v5, 49, 1, "a body type of two bytes");
 	refused(&v5, 50, 0, "a body of another size");
 	refused(&v4, 635, 0xff, "a signature of 4 GiB");
+	assert(v4.data != NULL && v5.data != NULL && sgx.data != NULL);
 	v4.data[632] = 127;
 	v4.data[633] = 0;
 	fails(quote_size(buf_span(&v4), v4.data + 568, &size, &e), ERR_EVIDENCE, "a signature that is too short");

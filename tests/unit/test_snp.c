@@ -20,6 +20,7 @@ static struct buf genoa;
 static size_t
 make_table(uint8_t *out, const uint8_t *guid, struct span cert)
 {
+	assert(guid != NULL && cert.p != NULL);
 	memset(out, 0, 4096);
 	memcpy(out, guid, 16);
 	put_le(out + 16, 48, 4);
@@ -115,6 +116,7 @@ test_versions(void)
 	ok(json_has(buf_span(&v5), "\"reported_tcb\":{\"fmc\":1,\"bootloader\":2,\"tee\":3,\"snp\":4,\"microcode\":5}"),
 	    "Turin's TCB");
 	ok(json_has(buf_span(&v5), "\"launch_mit_vector\":7,\"current_mit_vector\":9223372036854775808,"), "mitigations");
+	assert(v2.data != NULL && v5.data != NULL);
 	memset(v2.data + 0x1a0 + 8, 0, 56);
 	ok(json_has(buf_span(&v2), "\"reported_tcb\":{\"fmc\":3,"), "version 2 with a short chip id is Turin");
 	memset(v2.data + 0x1a0, 0, 8);
@@ -144,9 +146,9 @@ try_table(struct span table, maybe_unused void *arg)
 static void
 test_table(void)
 {
-	static uint8_t t[24 * 40];
+	static uint8_t t[(size_t)24 * 40];
 	autobuf out = BUF(LIMIT_EVIDENCE);
-	struct span small = { t, 24 * 3 };
+	struct span small = { t, 72 };
 
 	/* An unknown one first: it comes behind the known one. */
 	for (int i = 0; i < 16; i++)
@@ -168,7 +170,7 @@ test_table(void)
 	put_le(t + 16, 0xfffffff0, 4);
 	put_le(t + 20, 0x20, 4);
 	fails(snp_certs_json(small, &out, &e), ERR_EVIDENCE, "a sum that overflows");
-	for (int i = 0; i < 40; i++) {
+	for (size_t i = 0; i < 40; i++) {
 		memset(t + 24 * i, 0, 24);
 		t[24 * i] = 1;
 	}

@@ -1,0 +1,130 @@
+/* cmd_evidence.c: aa-cli evidence get: what the platform says about this guest, over data of the caller's. */
+#include "lib/base.h"
+
+#include "agent/cli.h"
+#include "agent/teejob.h"
+#include "lib/codec.h"
+#include "lib/sys.h"
+
+static struct {
+	const char	*tee, *form, *data;
+	bool		 json, sample, raw;
+} opt;
+
+static const struct option_def options[] = {
+	{ "tee", "NAME", "tdx, snp, csv, cca or sample (default: what the kernel shows)", &opt.tee, NULL },
+	{ "report-data", "HEX", "up to 64 bytes to bind, lower case (default: none)", &opt.data, NULL },
+	{ "form", "FORM", "coco (default), composite, string or raw", &opt.form, NULL },
+	{ "json", NULL, "one JSON object: whose evidence, and the evidence", NULL, &opt.json },
+	{ "raw", NULL, "write bytes even to a terminal", NULL, &opt.raw },
+	{ "allow-sample", NULL, "let there be sample evidence, which proves nothing", NULL, &opt.sample },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+
+static const char more[] =
+    "Collects evidence from the kernel of this confidential guest and writes it to standard output. It binds the report\n"
+    "data, followed by zeros up to 64 bytes: a verifier must see there what he has asked for.\n"
+    "coco is the JSON value of today's CoCo attesters, composite its envelope from KBS protocol 0.3 on, string the form\n"
+    "of protocol 0.1.0, raw the bytes as rats-tls carries them.\n\n"
+    "Examples:\n"
+    "  aa-cli evidence get --report-data $(head -c 32 /dev/urandom | xxd -p -c 64)\n"
+    "  aa-cli evidence get --tee tdx --form raw > quote.bin\n";
+
+static const char *const forms[EVIDENCE_FORM_COUNT] = {
+	[EVIDENCE_COCO] = "coco",
+	[EVIDENCE_STRING] = "string",
+	[EVIDENCE_COMPOSITE] = "composite",
+	[EVIDENCE_RAW] = "raw",
+};
+
+static int
+find_form(enum evidence_form *out, struct err *e)
+{
+	for (int f = 0; f < EVIDENCE_FORM_COUNT; f++) {
+		if (strcmp(opt.form != NULL ? opt.form : "coco", forms[f]) != 0)
+			continue;
+		*out = (enum evidence_form)f;
+		if (*out != EVIDENCE_RAW)
+			return 0;
+		if (opt.json)
+			return err_set(e, ERR_USAGE, "raw evidence is not JSON");
+		if (isatty(1) == 1 && !opt.raw)
+			return err_set(e, ERR_USAGE, "standard output is a terminal: use --raw");
+		return 0;
+	}
+	return err_set(e, ERR_USAGE, "there is no form \"%s\"", opt.form);
+}
+
+static int
+report_data(uint8_t bytes[EVIDENCE_DATA], struct span *out, struct err *e)
+{
+	size_t digits = opt.data != NULL ? strlen(opt.data) : 0;
+
+	if (digits > (size_t)2 * EVIDENCE_DATA)
+		return err_set(e, ERR_USAGE, "report data: more than %d bytes", EVIDENCE_DATA);
+	if (digits > 0 && !hex_decode(span_str(opt.data), bytes, digits / 2))
+		return err_set(e, ERR_USAGE, "report data: not pairs of lower-case hexadecimal digits");
+	*out = (struct span){ bytes, digits / 2 };
+	return 0;
+}
+
+static int
+print(const char *platform, const struct buf *evidence, enum evidence_form form, struct err *e)
+{
+	autobuf out = BUF(LIMIT_EVIDENCE + KIB(1));
+	int rc = 0;
+
+	if (opt.json)
+		rc = buf_addf(&out, e, "{\"tee\":\"%s\",\"evidence\":", platform);
+	if (rc == 0)
+		rc = buf_add_span(&out, buf_span(evidence), e);
+	if (rc == 0 && form != EVIDENCE_RAW)
+		rc = buf_add_str(&out, opt.json ? "}\n" : "\n", e);
+	if (rc == 0 && sys_write_all(1, out.data, out.len) < 0)
+		rc = err_sys(e, "standard output");
+	return rc;
+}
+
+static int
+get(struct err *e)
+{
+	struct tee_ask ask = { .platform = opt.tee, .allow_sample = opt.sample };
+	autobuf evidence = BUF(LIMIT_EVIDENCE);
+	uint8_t data[EVIDENCE_DATA];
+	autoclose int control = -1;
+	char platform[32];
+	struct monitor m;
+	int rc = find_form(&ask.form, e);
+
+	if (rc == 0)
+		rc = report_data(data, &ask.data, e);
+	if (rc < 0)
+		return rc;
+	rc = monitor_open(&m, false, e);
+	if (rc == 0)
+		rc = teejob_start(&m, &control, e);
+	if (rc == 0)
+		rc = teejob_get(&m, control, &ask, &evidence, platform, e);
+	monitor_close(&m);
+	return rc < 0 ? rc : print(platform, &evidence, ask.form, e);
+}
+
+static int
+run(const char **operands, maybe_unused size_t n, struct err *e)
+{
+	if (strcmp(operands[0], "get") != 0)
+		return err_set(e, ERR_USAGE, "wants get");
+	return get(e);
+}
+
+const struct cli_verb verb_evidence = {
+	.name = "evidence",
+	.operands = "get",
+	.summary = "what the platform says about this guest",
+	.more = more,
+	.options = options,
+	.min = 1,
+	.max = 1,
+	.json = &opt.json,
+	.run = run,
+};

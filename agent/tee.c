@@ -1,0 +1,228 @@
+/*
+ * tee.c: the role that asks the platform for evidence. It stays root without a capability, since the nodes belong to
+ * root; it may open the nodes below and nothing else, and reaches nobody but the host, by vsock.
+ */
+#include "lib/base.h"
+
+#include "agent/roles.h"
+#include "agent/tee.h"
+
+#include <fcntl.h>
+#include <linux/vm_sockets.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "lib/crypto.h"
+#include "lib/sys.h"
+
+#define HOST_S	30		/* for each answer of the host */
+
+static const struct {
+	const char	*path;
+	bool		 write, device;
+} places[] = {
+	{ "/sys/kernel/config/tsm/report", true, false },
+	{ "/dev/sev-guest", true, true },
+	{ "/dev/csv-guest", true, true },
+	{ "/dev/tdx_guest", true, true },
+	{ "/dev/tdx-guest", true, true },
+	{ "/dev/tdx-attest", true, true },
+	{ "/etc/tdx-attest.conf", false, false },
+	{ "/sys/firmware/acpi/tables", false, false },
+	{ "/run/attestation-agent", false, false },
+	{ "/opt/csv/hsk_cek", false, false },
+	{ "/opt/hygon/csv/hsk_cek", false, false },
+};
+static_assert(ARRAY_LEN(places) < ROLE_MAX_PATHS, "a rule for each, and the end");
+
+/* --- the world */
+
+static int
+tee_open(maybe_unused void *arg, const char *path, int flags)
+{
+	return sys_openat(AT_FDCWD, path, flags | O_CLOEXEC | O_NOFOLLOW, 0);
+}
+
+/* As a system call: C libraries differ in how wide they take the number. */
+static int
+tee_ioctl(maybe_unused void *arg, int fd, unsigned long request, void *argument)
+{
+	long rc;
+
+	do
+		rc = syscall(SYS_ioctl, fd, request, argument);
+	while (rc < 0 && errno == EINTR);
+	return (int)rc;
+}
+
+static int
+tee_make_dir(maybe_unused void *arg, const char *path)
+{
+	return mkdirat(AT_FDCWD, path, 0700);
+}
+
+static int
+tee_remove_dir(maybe_unused void *arg, const char *path)
+{
+	return unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
+}
+
+static int
+tee_remove_file(maybe_unused void *arg, const char *path)
+{
+	return unlinkat(AT_FDCWD, path, 0);
+}
+
+static int
+tee_vsock(maybe_unused void *arg, uint32_t port)
+{
+	const struct sockaddr_vm host = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = port };
+	const struct timeval wait = { .tv_sec = HOST_S };
+	autoclose int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) < 0 ||
+	    sys_connect(fd, (const struct sockaddr *)&host, sizeof(host)) < 0)
+		return -1;
+	return fd_steal(&fd);
+}
+
+static void
+tee_pause(maybe_unused void *arg, unsigned ms)
+{
+	(void)poll(NULL, 0, (int)ms);
+}
+
+const struct evidence_env tee_env = {
+	.open = tee_open,
+	.ioctl = tee_ioctl,
+	.make_dir = tee_make_dir,
+	.remove_dir = tee_remove_dir,
+	.remove_file = tee_remove_file,
+	.vsock = tee_vsock,
+	.pause = tee_pause,
+};
+
+/* --- the role */
+
+struct ask {
+	char			platform[32];
+	bool			sample;
+	enum evidence_form	form;
+	uint8_t			data[EVIDENCE_DATA];
+	size_t			len;
+};
+
+static int
+take_ask(const struct msg *m, struct ask *a, struct err *e)
+{
+	struct msg_reader r = msg_reader(m);
+	struct span data;
+	uint8_t form;
+
+	msg_get_str(&r, a->platform, sizeof(a->platform));
+	a->sample = msg_get_u8(&r) != 0;
+	form = msg_get_u8(&r);
+	data = msg_get_bytes(&r, sizeof(a->data));
+	if (!msg_get_end(&r) || form >= EVIDENCE_FORM_COUNT)
+		return err_set(e, ERR_PROTO, "request that cannot be read");
+	a->form = (enum evidence_form)form;
+	a->len = data.len;
+	if (data.len > 0)
+		memcpy(a->data, data.p, data.len);
+	return 0;
+}
+
+static int
+collect(const struct ask *a, int fd, const struct attester_ops **tee, struct err *e)
+{
+	struct evidence_env env = tee_env;
+	autobuf out = BUF(LIMIT_EVIDENCE);
+	autoevidence ev;
+	int rc;
+
+	evidence_init(&ev);
+	env.allow_sample = a->sample;
+	rc = evidence_select(&env, a->platform[0] != '\0' ? a->platform : NULL, tee, e);
+	if (rc == 0 && *tee == &attester_sample)
+		log_warning("sample evidence proves nothing");
+	if (rc == 0)
+		rc = evidence_collect(&env, *tee, (struct span){ a->data, a->len }, &ev, e);
+	if (rc == 0)
+		rc = evidence_format(&ev, a->form, &out, e);
+	if (rc == 0 && sys_write_all(fd, out.data, out.len) < 0)
+		rc = err_sys(e, "evidence");
+	return rc;
+}
+
+static int
+answer(const struct msg *m, struct err *e)
+{
+	const struct attester_ops *tee = NULL;
+	struct err failed = { 0 };
+	struct ask a = { 0 };
+	automsg done;
+	int rc = take_ask(m, &a, e);
+
+	if (rc < 0)
+		return rc;
+	if (collect(&a, m->fds[0], &tee, &failed) < 0)
+		return role_answer(FD_CONTROL, M_TEE_DONE, m->id, &failed, e);
+	msg_init(&done, M_TEE_DONE, m->id);
+	rc = msg_put_u8(&done, 0, e);
+	if (rc == 0)
+		rc = msg_put_str(&done, tee->name, e);
+	return rc < 0 ? rc : msg_send(FD_CONTROL, &done, -1, e);
+}
+
+static int
+serve(struct err *e)
+{
+	static const struct msg_rule rules[] = {
+		{ .type = M_TEE_GET, .max_len = 256, .fds = 1 }, { 0 },
+	};
+	int rc;
+
+	do {
+		automsg m;
+
+		rc = msg_recv(FD_CONTROL, rules, -1, &m, e);
+		if (rc == 1 && answer(&m, e) < 0)
+			rc = -(int)e->code;
+	} while (rc == 1);
+	return rc;
+}
+
+/* What is not there needs no rule; it cannot come later, either. */
+static int
+prepare(struct sandbox_path paths[ROLE_MAX_PATHS], struct err *e)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		int fd = open(places[i].path, O_PATH | O_CLOEXEC);
+		struct stat st;
+
+		if (fd < 0)
+			continue;
+		/* What stands where a device should be is not opened to us by a rule. */
+		if (places[i].device && (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode))) {
+			close(fd);
+			continue;
+		}
+		paths[n++] = (struct sandbox_path){ .fd = fd, .write = places[i].write, .device = places[i].device,
+		    .only_rule = true };
+	}
+	paths[n].fd = -1;
+	return crypto_init(e);
+}
+
+const struct role_ops role_tee = {
+	.name = "tee",
+	.words = WORD(STDIO) | WORD(FDPASS) | WORD(TEE) | WORD(VSOCK),
+	.max_files = 32,
+	.prepare = prepare,
+	.serve = serve,
+};

@@ -1,0 +1,72 @@
+/* teejob.c: see teejob.h. */
+#include "lib/base.h"
+
+#include "agent/teejob.h"
+
+#include <sys/mman.h>
+
+#include "lib/fs.h"
+
+int
+teejob_start(struct monitor *m, int *control, struct err *e)
+{
+	return monitor_start(m, ROLE_TEE, NULL, 0, control, NULL, e);
+}
+
+static int
+send_ask(int control, const struct tee_ask *a, int fd, struct err *e)
+{
+	automsg ask;
+	int rc;
+
+	msg_init(&ask, M_TEE_GET, 0);
+	rc = msg_put_str(&ask, a->platform != NULL ? a->platform : "", e);
+	if (rc == 0)
+		rc = msg_put_u8(&ask, a->allow_sample, e);
+	if (rc == 0)
+		rc = msg_put_u8(&ask, (uint8_t)a->form, e);
+	if (rc == 0)
+		rc = msg_put_bytes(&ask, a->data, e);
+	if (rc < 0)
+		return rc;
+	msg_put_fd(&ask, fd);
+	return msg_send(control, &ask, -1, e);
+}
+
+static int
+await(struct monitor *m, int control, char platform[32], struct err *e)
+{
+	static const struct msg_rule rules[] = {
+		{ .type = M_TEE_DONE, .max_len = KIB(1) }, { 0 },
+	};
+	struct msg_reader r;
+	automsg answer;
+	int rc = monitor_await(m, control, rules, &answer, e);
+
+	if (rc == 0)
+		return err_set(e, ERR_CRASH, "the tee process died");
+	if (rc < 0)
+		return rc;
+	r = msg_reader(&answer);
+	rc = role_verdict(&r, e);
+	if (rc < 0)
+		return rc;
+	msg_get_str(&r, platform, 32);
+	return msg_get_end(&r) ? 0 : err_set(e, ERR_PROTO, "answer that cannot be read");
+}
+
+int
+teejob_get(struct monitor *m, int control, const struct tee_ask *a, struct buf *out, char platform[32], struct err *e)
+{
+	autoclose int fd = memfd_create("evidence", MFD_CLOEXEC);
+	int rc;
+
+	if (fd < 0)
+		return err_sys(e, "memory for evidence");
+	rc = send_ask(control, a, fd, e);
+	if (rc == 0)
+		rc = await(m, control, platform, e);
+	if (rc == 0 && lseek(fd, 0, SEEK_SET) < 0)
+		rc = err_sys(e, "evidence");
+	return rc < 0 ? rc : fs_read_fd(fd, "evidence", out, e);
+}
