@@ -274,8 +274,13 @@ env_cosign_signature(void *arg, const struct policy_subject *subject, size_t n, 
 	while ((d = subject_digest(subject, s->at)) != NULL) {
 		int rc = s->is_open ? 1 : open_image(s, subject->ref, d, e);
 
-		if (rc < 0)
-			return rc;
+		if (rc < 0) {
+			/* All of it counts as one that cannot be used. */
+			snprintf(out->where, sizeof(out->where), "%.120s/%.130s:sha256-%.12s….sig", subject->ref->domain,
+			    subject->ref->path, d->text + 7);
+			next_digest(s, n + 1);
+			return unusable(rc, e);
+		}
 		if (rc == 1 && n - s->first < s->image.n) {
 			snprintf(out->where, sizeof(out->where), "%.120s/%.130s:sha256-%.12s….sig, layer %zu", subject->ref->domain,
 			    subject->ref->path, d->text + 7, n - s->first + 1);

@@ -62,7 +62,7 @@ strip -s -R .comment -o "$out.new" g10/gpg
 mv -f "$out.new" "$out"
 printf '%s\n' "$id" >"$stamp"
 rm -rf "$work/src"
-if mkdir -p "$cache" 2>/dev/null; then
-	cp "$out" "$cache/gpg" && (cd "$cache" && sha256sum gpg >MANIFEST) || rm -rf "$cache"
+if mkdir -p "$cache" 2>/dev/null && cp "$out" "$cache/gpg"; then
+	(cd "$cache" && sha256sum gpg >MANIFEST)
 fi
 say "built $out ($(wc -c <"$out") bytes)"
