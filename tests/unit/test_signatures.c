@@ -281,9 +281,9 @@ test_keys(void)
 	} cases[] = {
 		{ "/a/key", "text", ERR_NONE }, { "file:///a/key", "text", ERR_NONE },
 		{ "kbs:///default/cosign-public-key/test", "from the broker", ERR_NONE },
-		{ "kbs:///default/cosign-public-key/gone", NULL, ERR_CONFIG }, { "/gone", NULL, ERR_CONFIG },
-		{ "/odd", NULL, ERR_NET }, { "key", NULL, ERR_CONFIG }, { "../key", NULL, ERR_CONFIG }, { "", NULL, ERR_CONFIG },
-		{ "https://host/key", NULL, ERR_CONFIG }, { "file://host/key", NULL, ERR_CONFIG }, { "kbs://host/a/b/c", NULL, ERR_CONFIG },
+		{ "kbs:///default/cosign-public-key/gone", "", ERR_CONFIG }, { "/gone", "", ERR_CONFIG },
+		{ "/odd", "", ERR_NET }, { "key", "", ERR_CONFIG }, { "../key", "", ERR_CONFIG }, { "", "", ERR_CONFIG },
+		{ "https://host/key", "", ERR_CONFIG }, { "file://host/key", "", ERR_CONFIG }, { "kbs://host/a/b/c", "", ERR_CONFIG },
 	};
 
 	begin(things, ARRAY_LEN(things), false);
