@@ -10,6 +10,8 @@
 #include "lib/fs.h"
 #include "lib/sys.h"
 
+#define REFERRERS_MAX	8	/* looked into, to name what is there */
+
 int
 signatures_init(struct signatures *s, struct source *source, struct err *e)
 {
@@ -223,30 +225,50 @@ read_signature(struct signatures *s, const struct image_ref *ref, size_t number,
 	return rc;
 }
 
+/* What refers to a manifest, by the registry's list or by that which is kept under a tag. */
+static bool
+list_referrers(struct signatures *s, const struct image_ref *ref, const struct digest *d, struct document *doc)
+{
+	char tag[COSIGN_TAG];
+	struct err ignored;
+
+	if (source_referrers(s->source, ref, d, doc, &ignored) == 0)
+		return true;
+	cosign_referrers_tag(d, tag);
+	buf_reset(&doc->body);
+	return source_manifest(s->source, ref, tag, doc, &ignored) == 0;
+}
+
+static bool
+refers_bundle(struct signatures *s, const struct image_ref *ref, struct span index)
+{
+	struct digest d;
+	bool found = cosign_lists_bundle(index);
+
+	for (size_t n = 0; !found && n < REFERRERS_MAX && cosign_referrer(index, n, &d); n++) {
+		struct document doc = { .body = BUF(LIMIT_MANIFEST) };
+		struct err ignored;
+
+		found = source_manifest(s->source, ref, d.text, &doc, &ignored) == 0 && cosign_is_bundle(buf_span(&doc.body));
+		buf_free(&doc.body);
+	}
+	return found;
+}
+
 /* When there is no signature: is there one of a kind that is not read here? Only for the message. */
 static bool
 has_bundle(struct signatures *s, const struct policy_subject *subject)
 {
 	const struct digest *d;
+	bool found = false;
 
-	for (size_t at = 0; (d = subject_digest(subject, at)) != NULL; at++) {
+	for (size_t at = 0; !found && (d = subject_digest(subject, at)) != NULL; at++) {
 		struct document doc = { .body = BUF(LIMIT_MANIFEST) };
-		struct err ignored;
-		char tag[COSIGN_TAG];
-		int rc = source_referrers(s->source, subject->ref, d, &doc, &ignored);
-		bool found;
 
-		cosign_referrers_tag(d, tag);
-		if (rc < 0) {
-			buf_reset(&doc.body);
-			rc = source_manifest(s->source, subject->ref, tag, &doc, &ignored);
-		}
-		found = rc == 0 && cosign_lists_bundle(buf_span(&doc.body));
+		found = list_referrers(s, subject->ref, d, &doc) && refers_bundle(s, subject->ref, buf_span(&doc.body));
 		buf_free(&doc.body);
-		if (found)
-			return true;
 	}
-	return false;
+	return found;
 }
 
 static int
@@ -255,7 +277,7 @@ nothing_found(struct signatures *s, const struct policy_subject *subject, size_t
 	bool bundle = n == 0 && has_bundle(s, subject);
 
 	snprintf(out->where, sizeof(out->where), "%.120s/%.130s:sha256-%.12s….sig%s", subject->ref->domain,
-	    subject->ref->path, subject->manifest->text + 7, bundle ? "; there is a sigstore bundle of cosign 3, "
+	    subject->ref->path, subject->manifest->text + 7, bundle ? "; there is a sigstore bundle, as of cosign 3, "
 	    "which is not read (sign with --new-bundle-format=false)" : "");
 	return 0;
 }

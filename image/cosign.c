@@ -101,6 +101,12 @@ cosign_image_signature(const struct cosign_image *image, size_t number, struct d
 	return rc;
 }
 
+static bool
+is_bundle_type(struct json_val type)
+{
+	return span_starts(json_raw(type), "\"" BUNDLE_TYPE);
+}
+
 bool
 cosign_lists_bundle(struct span index)
 {
@@ -111,11 +117,39 @@ cosign_lists_bundle(struct span index)
 	if (json_parse(index, &doc, &ignored) < 0)
 		return false;
 	it = json_iter(json_get(json_root(doc), "manifests"));
-	while (json_next(&it)) {
-		struct span type = json_raw(json_get(it.val, "artifactType"));
-
-		if (span_starts(type, "\"" BUNDLE_TYPE))
+	while (json_next(&it))
+		if (is_bundle_type(json_get(it.val, "artifactType")))
 			return true;
+	return false;
+}
+
+bool
+cosign_is_bundle(struct span manifest)
+{
+	autojson doc = NULL;
+	struct err ignored;
+
+	return json_parse(manifest, &doc, &ignored) == 0 && is_bundle_type(json_get(json_root(doc), "artifactType"));
+}
+
+bool
+cosign_referrer(struct span index, size_t n, struct digest *out)
+{
+	autojson doc = NULL;
+	struct json_iter it;
+	struct descriptor d;
+	struct err ignored;
+
+	if (json_parse(index, &doc, &ignored) < 0)
+		return false;
+	it = json_iter(json_get(json_root(doc), "manifests"));
+	while (json_next(&it)) {
+		if (n-- > 0)
+			continue;
+		if (descriptor_parse(it.val, "referrer", &d, &ignored) < 0)
+			return false;
+		*out = d.digest;
+		return true;
 	}
 	return false;
 }

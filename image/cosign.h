@@ -51,7 +51,12 @@ void cosign_image_fini(struct cosign_image *);
 int cosign_image_signature(const struct cosign_image *, size_t number, struct descriptor *payload,
     struct buf *signature, struct err *) must_check;
 
-/* Does this list of referrers (an index) name a bundle as cosign 3 writes it, which is not read here? */
+/*
+ * Bundles, which cosign 3 writes and which are not read here: does a list of referrers (an index) name one, is a manifest
+ * one? The n-th manifest of such a list: false when there is none. cosign 2.6 lists its bundles under another type.
+ */
 bool cosign_lists_bundle(struct span index);
+bool cosign_is_bundle(struct span manifest);
+bool cosign_referrer(struct span index, size_t n, struct digest *out);
 
 #endif

@@ -7,12 +7,15 @@ signer.py cosign http://HOST/REPO DIGEST KEY.pem [member=value…]
     pss=1 (RSA), for= (the digest whose tag it is put at).
 signer.py bundle http://HOST/REPO DIGEST
     says, in the list of referrers, that there is a bundle as cosign 3 makes it.
+signer.py raw http://HOST/REPO DIRECTORY
+    pushes what lies in a directory: blobs by their hexadecimal digests, manifests by digests ("sha256:…"), then by tags ("sha256-…").
 signer.py payload NAME DIGEST
     prints a payload of GPG simple signing.
 """
 import base64
 import hashlib
 import json
+import os
 import sys
 import urllib.error
 import urllib.request
@@ -122,11 +125,26 @@ def bundle(url, digest):
     push_manifest(base, digest.replace(":", "-"), {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]})
 
 
+def raw(url, directory):
+    base, _ = split(url)
+    names = os.listdir(directory)
+    for kind in (lambda n: len(n) == 64, lambda n: n.startswith("sha256:"), lambda n: n.startswith("sha256-")):
+        for name in filter(kind, names):
+            with open(os.path.join(directory, name), "rb") as f:
+                data = f.read()
+            if len(name) == 64:
+                push_blob(base, data)
+            else:
+                request("PUT", base + "/manifests/" + name, data, json.loads(data)["mediaType"])
+
+
 def main(args):
     if args[0] == "cosign":
         cosign(args[1], args[2], args[3], dict(a.split("=", 1) for a in args[4:]))
     elif args[0] == "bundle":
         bundle(args[1], args[2])
+    elif args[0] == "raw":
+        raw(args[1], args[2])
     else:
         print(json.dumps({"critical": payload(args[1], args[2], "atomic container signature"), "optional": {}}))
 

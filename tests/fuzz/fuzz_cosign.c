@@ -29,8 +29,11 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct span text = { data, size };
+	struct digest d;
 
 	read_image(text);
 	(void)cosign_lists_bundle(text);
+	(void)cosign_is_bundle(text);
+	(void)cosign_referrer(text, 1, &d);
 	return 0;
 }

@@ -19,4 +19,20 @@ case $status in
 	exit 1
 	;;
 esac
-tests/run.sh --label interop --bin "${CACAO_BIN_DIR#"$top"/}" e2e:tests/e2e/interop-ocicrypt.sh
+status=0
+tests/interop/cosign-build.sh build/interop || status=$?
+case $status in
+0)
+	tests/interop/cosign-record.sh "$top/build/interop/bin/cosign" "$top/tests/vectors/interop/cosign"
+	;;
+77)
+	echo "interop: cosign cannot be had here: nothing is recorded"
+	;;
+*)
+	cat build/interop/cosign-build.log
+	echo "interop: cosign does not build"
+	exit 1
+	;;
+esac
+tests/run.sh --label interop --bin "${CACAO_BIN_DIR#"$top"/}" e2e:tests/e2e/interop-ocicrypt.sh \
+	e2e:tests/e2e/signed-interop.sh

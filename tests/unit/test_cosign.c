@@ -340,12 +340,21 @@ test_long_signature(void)
 static void
 test_bundles(void)
 {
+	struct digest d;
+
 #define ENTRY(type) "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"" OCI_M "\",\"artifactType\":" type "}]}"
 	ok(cosign_lists_bundle(SPAN_LIT(ENTRY("\"application/vnd.dev.sigstore.bundle.v0.3+json\""))), "a bundle");
 	ok(!cosign_lists_bundle(SPAN_LIT(ENTRY("\"application/spdx+json\""))), "something else");
 	ok(!cosign_lists_bundle(SPAN_LIT(ENTRY("7"))), "a number");
 	ok(!cosign_lists_bundle(SPAN_LIT("{\"manifests\":{}}")), "no list");
 	ok(!cosign_lists_bundle(SPAN_LIT("")), "nothing");
+	ok(cosign_is_bundle(SPAN_LIT("{\"artifactType\":\"application/vnd.dev.sigstore.bundle.v0.3+json\"}")), "a bundle itself");
+	ok(!cosign_is_bundle(SPAN_LIT("{\"artifactType\":\"application/spdx+json\"}")), "something else itself");
+	ok(!cosign_is_bundle(SPAN_LIT("{}")) && !cosign_is_bundle(SPAN_LIT("[")), "nothing itself");
+	ok(cosign_referrer(SPAN_LIT("{\"manifests\":[0," SIGNED("x/y", "7", "") "]}"), 1, &d), "the second of a list");
+	is_str(d.text, "sha256:" HEX64, "its digest");
+	ok(!cosign_referrer(SPAN_LIT("{\"manifests\":[0]}"), 0, &d), "none that can be read");
+	ok(!cosign_referrer(SPAN_LIT("{\"manifests\":[]}"), 0, &d) && !cosign_referrer(SPAN_LIT("x"), 0, &d), "none at all");
 }
 
 /* Every case of the vectors as far as keys and bytes go; what the payload says is simple_signing's. */

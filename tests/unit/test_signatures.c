@@ -254,6 +254,11 @@ test_bundles(void)
 	static const char *const places[] = {
 		"referrers/sha256:" HEX64, "sha256-" HEX64, "referrers/sha256:" OTHER64, "sha256-" OTHER64,
 	};
+	struct thing listed[] = {
+		{ "sha256-" HEX64, "{\"manifests\":[" LAYER(SHA_A, "1", "") "," LAYER(SHA_B, "1", "") "]}", 0 },
+		{ "sha256:" SHA_A, "{\"artifactType\":\"x\"}", 0 },
+		{ "sha256:" SHA_B, "{\"artifactType\":\"application/vnd.dev.sigstore.bundle.v0.3+json\"}", 0 },
+	};
 	struct thing thing = { .text = BUNDLES }, none = { .name = places[0], .text = "{\"manifests\":[]}" };
 	char text[512];
 
@@ -263,6 +268,9 @@ test_bundles(void)
 		ok(nth(true, 0, text) == 0 && strstr(text, "sigstore bundle") != NULL, "%s: %s", places[i], text);
 		signatures_fini(&s);
 	}
+	begin(listed, ARRAY_LEN(listed), false);
+	ok(nth(true, 0, text) == 0 && strstr(text, "sigstore bundle") != NULL, "listed under another type: %s", text);
+	signatures_fini(&s);
 	begin(&none, 1, true);
 	ok(nth(true, 0, text) == 0 && strstr(text, "bundle") == NULL, "no bundle: %s", text);
 	signatures_fini(&s);
