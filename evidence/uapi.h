@@ -48,4 +48,32 @@ enum {
 static_assert(SNP_GET_REPORT == 0xc0205300 && SNP_GET_EXT_REPORT == 0xc0205302, "numbers of sev-guest");
 static_assert(SNP_CERTS_LEN + 8 == SNP_EXT_REQ && SNP_CERTS == SNP_REPORT_REQ, "layout of sev-guest");
 
+/* Hygon: /dev/csv-guest */
+#define CSV_DEVICE	"/dev/csv-guest"
+#define CSV_MAGIC	"ATTESTATION_EXT"	/* and a NUL: 16 bytes */
+enum {
+	CSV_REPORT_IOCTL = 16,
+	CSV_REPORT_BUF	= 0,		/* pointer: the request, then the report */
+	CSV_REPORT_LEN	= 8,		/* i32 */
+
+	CSV_USER_DATA	= 0,		/* the request: 64 bytes */
+	CSV_REQ_MNONCE	= 64,		/* 16 bytes */
+	CSV_REQ_HASH	= 80,		/* SM3 of all before it */
+	CSV_REQ_MAGIC	= 112,		/* extended request */
+	CSV_REQ_FLAGS	= 128,		/* u32; 1: report of version 2 */
+
+	CSV_RTMR_IOCTL	= 24,
+	CSV_RTMR_BUF	= 0,		/* pointer */
+	CSV_RTMR_LEN	= 8,		/* u64 */
+	CSV_RTMR_SUBCMD	= 16,		/* u16 */
+	CSV_RTMR_FW_ERROR = 20,		/* u32 */
+	CSV_RTMR_STATUS	= 1,		/* subcommands */
+	CSV_RTMR_EXTEND	= 4,
+	CSV_RTMR_STATUS_SIZE = 3,
+};
+#define CSV_CMD_GET_REPORT	UAPI_IOC(3, CSV_REPORT_IOCTL, 'D', 1)
+#define CSV_CMD_RTMR		UAPI_IOC(3, CSV_RTMR_IOCTL, 'D', 2)
+static_assert(CSV_CMD_GET_REPORT == 0xc0104401 && CSV_CMD_RTMR == 0xc0184402, "numbers of csv-guest");
+static_assert(sizeof(CSV_MAGIC) == CSV_REQ_FLAGS - CSV_REQ_MAGIC, "layout of csv-guest");
+
 #endif

@@ -1,0 +1,136 @@
+/* csv.c: Hygon CSV: a report from /dev/csv-guest, extended where the firmware can, with HSK and CEK where a file has them. */
+#include "lib/base.h"
+
+#include "evidence/evidence.h"
+
+#include <fcntl.h>
+
+#include "evidence/bytes.h"
+#include "evidence/csv_report.h"
+#include "evidence/uapi.h"
+#include "lib/crypto.h"
+#include "lib/fs.h"
+#include "lib/sys.h"
+
+static const char *const cert_dirs[] = { "/opt/csv/hsk_cek", "/opt/hygon/csv/hsk_cek" };
+
+static bool
+probe(const struct evidence_env *env)
+{
+	autoclose int fd = env->open(env->arg, CSV_DEVICE, O_RDONLY);
+
+	return fd >= 0;
+}
+
+/* Firmware with registers makes extended reports, too. */
+static bool
+has_extended(const struct evidence_env *env, int fd)
+{
+	uint8_t status[CSV_RTMR_STATUS_SIZE] = { 0 }, call[CSV_RTMR_IOCTL] = { 0 };
+
+	put_le(call + CSV_RTMR_BUF, uapi_address(status), 8);
+	put_le(call + CSV_RTMR_LEN, sizeof(status), 8);
+	put_le(call + CSV_RTMR_SUBCMD, CSV_RTMR_STATUS, 2);
+	return env->ioctl(env->arg, fd, CSV_CMD_RTMR, call) == 0 && le32(call + CSV_RTMR_FW_ERROR) == 0;
+}
+
+static int
+fill_request(uint8_t *page, bool extended, const uint8_t data[EVIDENCE_DATA], const uint8_t mnonce[CSV_MNONCE],
+    struct err *e)
+{
+	uint8_t hash[HASH_MAX];
+	int rc;
+
+	memcpy(page + CSV_USER_DATA, data, EVIDENCE_DATA);
+	memcpy(page + CSV_REQ_MNONCE, mnonce, CSV_MNONCE);
+	rc = hash_once(HASH_SM3, (struct span){ page, CSV_REQ_HASH }, hash, e);
+	if (rc < 0)
+		return rc;
+	memcpy(page + CSV_REQ_HASH, hash, 32);
+	if (extended) {
+		memcpy(page + CSV_REQ_MAGIC, CSV_MAGIC, sizeof(CSV_MAGIC));
+		put_le(page + CSV_REQ_FLAGS, 1, 4);
+	}
+	return 0;
+}
+
+/* The kernel wants a page of its own, and writes the report over the request. */
+static int
+ask(const struct evidence_env *env, int fd, const uint8_t data[EVIDENCE_DATA], struct buf *report, struct err *e)
+{
+	uint8_t call[CSV_REPORT_IOCTL] = { 0 }, mnonce[CSV_MNONCE], *page;
+	autobuf memory = BUF((size_t)2 * CSV_REPORT_SIZE);
+	int rc = crypto_random(mnonce, sizeof(mnonce), e);
+
+	if (rc == 0)
+		rc = buf_reserve(&memory, (size_t)2 * CSV_REPORT_SIZE, e);
+	if (rc < 0)
+		return rc;
+	assert(memory.data != NULL);
+	page = memory.data + (CSV_REPORT_SIZE - (uintptr_t)memory.data % CSV_REPORT_SIZE);
+	rc = fill_request(page, has_extended(env, fd), data, mnonce, e);
+	if (rc < 0)
+		return rc;
+	put_le(call + CSV_REPORT_BUF, uapi_address(page), 8);
+	put_le(call + CSV_REPORT_LEN, CSV_REPORT_SIZE, 4);
+	if (env->ioctl(env->arg, fd, CSV_CMD_GET_REPORT, call) != 0)
+		return err_sys_as(e, errno == ETIMEDOUT ? ERR_TIMEOUT : ERR_EVIDENCE, "csv: %s", CSV_DEVICE);
+	return csv_report_open((struct span){ page, CSV_REPORT_SIZE }, data, mnonce, report, e);
+}
+
+/* A verifier can fetch them by the chip id; a file of the wrong size is as good as none only to a person, so it is told. */
+static int
+read_certs(const struct evidence_env *env, struct span report, struct buf *out, struct err *e)
+{
+	char chip[65], path[160];
+	int rc = csv_chip_id(report, chip, e);
+
+	for (size_t i = 0; i < ARRAY_LEN(cert_dirs) && rc == 0 && out->len == 0; i++) {
+		autoclose int fd = -1;
+
+		snprintf(path, sizeof(path), "%s/%s/hsk_cek.cert", cert_dirs[i], chip);
+		fd = env->open(env->arg, path, O_RDONLY);
+		if (fd < 0)
+			continue;
+		rc = fs_read_fd(fd, path, out, e);
+		if (rc == 0 && out->len != CSV_HSK_CEK_SIZE)
+			rc = err_set(e, ERR_EVIDENCE, "csv: %s: %zu bytes instead of %d", path, out->len, CSV_HSK_CEK_SIZE);
+	}
+	return rc;
+}
+
+static int
+collect(const struct evidence_env *env, struct span data, struct evidence *out, struct err *e)
+{
+	autoclose int fd = env->open(env->arg, CSV_DEVICE, O_RDONLY);
+	uint8_t padded[EVIDENCE_DATA];
+	int rc;
+
+	if (fd < 0)
+		return err_sys_as(e, ERR_NO_TEE, "csv: %s", CSV_DEVICE);
+	evidence_pad(data, padded);
+	rc = ask(env, fd, padded, &out->report, e);
+	return rc < 0 ? rc : read_certs(env, buf_span(&out->report), &out->certs, e);
+}
+
+static int
+json(const struct evidence *ev, struct buf *out, struct err *e)
+{
+	return csv_json(buf_span(&ev->report), buf_span(&ev->certs), buf_span(&ev->event_log), out, e);
+}
+
+static int
+raw(const struct evidence *ev, struct buf *out, struct err *e)
+{
+	return csv_raw(buf_span(&ev->report), buf_span(&ev->certs), out, e);
+}
+
+const struct attester_ops attester_csv = {
+	.name = "csv",
+	.data_max = EVIDENCE_DATA,
+	.shown_by = CSV_DEVICE,
+	.probe = probe,
+	.collect = collect,
+	.json = json,
+	.raw = raw,
+};
