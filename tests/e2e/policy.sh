@@ -108,11 +108,13 @@ cp "$work/policy.json" "$work/whole.json"
 verify "the whole policy accepts" 0 "$ref:plain"
 accepted=
 n=0
+step=1
+has_sandbox || step=9
 while [ "$n" -lt "$size" ]; do
 	head -c "$n" "$work/whole.json" >"$work/policy.json"
 	run "$aa" verify --policy "$work/policy.json" --tls-verify=false "$ref:plain"
 	[ "$rc" -eq 11 ] && grep -q POLICY_INVALID "$work/err" || accepted="$accepted $n"
-	n=$((n + 1))
+	n=$((n + step))
 done
 check "cut off at each of $size bytes it is invalid" [ -z "$accepted" ]
 
