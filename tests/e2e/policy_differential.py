@@ -243,7 +243,7 @@ class World:
         text = dump(good)
         yield "", self.gpg.sign("eve", text)
         signed = bytearray(self.gpg.sign("alice", text, "--compress-algo", "none"))
-        yield "data behind the message", bytes(signed) + b"\x00\x01\x02"
+        yield "data behind the message", self.gpg.sign("alice", text) + b"\x00\x01\x02"
         signed[len(signed) // 3] ^= 1
         yield "", bytes(signed)
         yield "short key", self.gpg.sign("short", text)
