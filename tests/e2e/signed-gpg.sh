@@ -74,10 +74,12 @@ key() {
 	echo "\"keyPath\":\"$work/$1\""
 }
 gpg_program=$debian_gpg
+jail=
+# shellcheck disable=SC2086 # $jail: several words or none
 verify() {	# IMAGE [options]
 	verify_image=$1
 	shift
-	run "$aa" verify --tls-verify=false --gpg "$gpg_program" --policy "$work/policy.json" \
+	run $jail "$aa" verify --tls-verify=false --gpg "$gpg_program" --policy "$work/policy.json" \
 		--sigstore-config "$work/sigstore.yaml" "$@" "docker://$registry/$verify_image"
 }
 accepted() {	# NAME IMAGE [options]
@@ -163,13 +165,9 @@ signatures() {
 	rejected "the same message twice in one file" t/one:v1 "behind the message"
 }
 
-revocation=$(ls "$scratch"/openpgp-revocs.d/*.rev | while read -r file; do
-	grep -l 'revoked@example.test' "$file" || :
-done)
+revocation=$(grep -l revoked@example.test "$scratch"/openpgp-revocs.d/*.rev)
 cp "$work/revoked.gpg" "$work/before.gpg"
 sed 's/^:---/---/' "$revocation" >"$work/revocation.asc"
-"$debian_gpg" --homedir "$scratch" --batch --quiet --dearmor <"$work/revocation.asc" >"$work/revocation.gpg"
-cat "$work/before.gpg" >"$work/gone.gpg"
 mkdir -m 700 "$work/g2"
 "$debian_gpg" --homedir "$work/g2" --batch --quiet --no-autostart --import "$work/before.gpg" "$work/revocation.asc" 2>>"$work/gpg.log"
 "$debian_gpg" --homedir "$work/g2" --batch --quiet --no-autostart --export >"$work/gone.gpg"
@@ -262,6 +260,17 @@ minimal() {
 		"docker://$registry/t/two:v1" /out/two
 	check "the minimal root: an unsigned one" [ "$rc" -eq 11 ]
 	check "the minimal root: gpg left nothing" [ -z "$(ls -A "$root/tmp")" ]
+	diag "everything once more in that root, which sees the test's own folder, too"
+	mkdir -p "$root$work"
+	mount --bind "$work" "$root$work"
+	cat >"$work/sigstore.yaml" <<-END
+	docker:
+	  $registry:
+	    sigstore: file://$sigs
+	END
+	jail="env -i $(command -v chroot) $root" aa=/aa-cli gpg_program=/usr/bin/gpg
+	signatures
+	umount -l "$root$work"
 }
 if ! is_static "$aa"; then
 	skip "the minimal root" "the program is not static"

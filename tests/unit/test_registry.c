@@ -53,6 +53,10 @@ test_uploads(void)
 	is_str(buf_str(&url), "http://a.test:5000/v2/ns/app/blobs/uploads/", "URL");
 	fails(registry_upload_url(&oci, true, &url, &e), ERR_PARSE, "a directory has none");
 	buf_reset(&url);
+	works(registry_referrers_url(&r, &d, false, &url, &e), "what refers to a manifest");
+	ok(strncmp(buf_str(&url), "https://", 8) == 0 && strstr(buf_str(&url), "/referrers/sha256:") != NULL, "%s", buf_str(&url));
+	fails(registry_referrers_url(&oci, &d, true, &url, &e), ERR_PARSE, "a directory has none");
+	buf_reset(&url);
 	works(registry_close_url("https://b.test/u", &d, &url, &e), "an end without a query");
 	ok(strncmp(buf_str(&url), "https://b.test/u?digest=sha256%3A", 33) == 0, "gets one: %s", buf_str(&url));
 	is_str(buf_str(&url) + 33, &SHA256[7], "with the digest");
