@@ -264,12 +264,18 @@ def faults(test):
 
 
 def as_another(test):
-    """Root of a user namespace is enough, where /dev/fuse is for all as usual"""
-    os.chmod(test.work, 0o777)
+    """Root of a user namespace is enough, where /dev/fuse is for all as usual; in a folder that others can reach"""
+    with tempfile.TemporaryDirectory(dir="/tmp") as work:
+        os.chmod(work, 0o777)
+        test.work, test.roots = work, os.path.join(work, "roots")
+        in_namespace(test)
+
+
+def in_namespace(test):
+    """The same emulator, started by user 65534"""
     script = '[ -e "$1/fuse" ] || mknod "$1/fuse" c 10 229; chmod 666 "$1/fuse"; mount --bind "$1/fuse" /dev/fuse; shift; exec "$@"'
     before = ["unshare", "-m", "sh", "-c", script, "sh", test.work,
               "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    test.roots = test.file("roots-of-another")
     if subprocess.run([*before, "sh", "-c", f"unshare -Urm true && test -x {HERE}/probe.py"],
                       check=False, capture_output=True).returncode:
         test.skip("root of a user namespace", "there are none, or this folder is not for all")
