@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""The agent in the emulator, as a TAP program: evidence of each platform, judged by verify.py, and each fault.
+
+usage: evidence.py AA-CLI
+"""
+
+import base64
+import json
+import os
+import re
+import sys
+import tempfile
+
+from harness import FUSE, SENT, VECTORS, Test
+
+# Ways to the same evidence: platform, options of the emulator, whether configfs-tsm takes part.
+WAYS = (
+    ("tdx", [], True),
+    ("snp", [], True),
+    ("snp", ["--no-tsm"], False),
+    ("snp", ["--no-device"], True),
+)
+
+# What goes wrong for good: the error's name and a part of its text.
+FAULTS = (
+    ("none", [], [], "NO_TEE", "looked for.*sev-guest"),
+    ("none", [], ["--tee", "tdx"], "NO_TEE", "tdx: there is no"),
+    ("none", [], ["--tee", "nonsense"], "CONFIG", "nonsense"),
+    ("snp", ["--no-tsm"], ["--tee", "tdx"], "NO_TEE", "tdx: there is no"),
+    ("snp", ["--no-tsm"], ["--tee", "sample"], "NO_TEE", "sample"),
+    ("snp", ["--no-tsm"], ["--report-data", "00" * 65], "USAGE", "64 bytes"),
+    ("snp", ["--no-tsm", "--fault", "missing"], [], "NO_TEE", "sev-guest"),
+    ("snp", ["--no-tsm", "--fault", "ioctl:EIO"], [], "EVIDENCE", "sev-guest"),
+    ("snp", ["--no-tsm", "--fault", "ioctl:ETIMEDOUT"], [], "TIMEOUT", "sev-guest"),
+    ("snp", ["--no-tsm", "--fault", "ioctl:ENOTTY"], [], "EVIDENCE", "sev-guest"),
+    ("snp", ["--no-tsm", "--fault", "vmm-error:2"], [], "TIMEOUT", "host error 2"),
+    ("snp", ["--no-tsm", "--fault", "status:0x16"], [], "EVIDENCE", "22|0x16"),
+    ("snp", ["--no-tsm", "--fault", "certs-forever"], [], "EVIDENCE", "certificates"),
+    ("snp", ["--no-tsm", "--fault", "report-data"], [], "EVIDENCE", "other data|report data"),
+    ("snp", ["--no-tsm", "--fault", "short:1000"], [], "EVIDENCE", "1000 bytes"),
+    ("snp", ["--no-tsm", "--fault", "empty"], [], "EVIDENCE", "0 bytes"),
+    ("snp", ["--no-tsm", "--fault", "trailing:8"], [], "EVIDENCE", "1192 bytes"),
+    ("snp", ["--no-device", "--fault", "auxblob:EIO"], [], "EVIDENCE", "auxblob"),
+    ("tdx", ["--fault", "mkdir:ENXIO", "--no-device"], [], "NO_TEE", "looked for"),
+    ("tdx", ["--fault", "provider:pkvm"], ["--tee", "snp"], "NO_TEE", "snp: there is no"),
+    ("tdx", ["--fault", "outblob:ETIMEDOUT"], [], "TIMEOUT", "outblob"),
+    ("tdx", ["--fault", "outblob:EIO"], [], "EVIDENCE", "outblob"),
+    ("tdx", ["--fault", "outblob:EINVAL"], [], "EVIDENCE", "outblob"),
+    ("tdx", ["--fault", "generation"], [], "EVIDENCE", "generation"),
+    ("tdx", ["--fault", "empty"], [], "EVIDENCE", "empty"),
+    ("tdx", ["--fault", "short:700"], [], "EVIDENCE", "cut off"),
+    ("tdx", ["--fault", "short:40"], [], "EVIDENCE", "cut off|not a quote"),
+    ("tdx", ["--fault", "report-data"], [], "EVIDENCE", "other data"),
+)
+
+# What wears off, or does not matter: there is evidence all the same, and it is right.
+PASSING = (
+    ("snp", ["--no-tsm", "--fault", "ioctl:EINTR:3"]),
+    ("snp", ["--no-tsm", "--fault", "vmm-error:1:1"]),
+    ("tdx", ["--fault", "outblob:EBUSY:2"]),
+    ("tdx", ["--fault", "outblob:EINTR:1"]),
+    ("tdx", ["--fault", "trailing:4000"]),
+)
+
+# Evidence of real hardware, and what of it must come out.
+PUBLIC = (
+    ("tdx", "tdx/tdx_quote_4.dat", 568, 4936),
+    ("tdx", "tdx/tdx_quote_5.dat", 574, 5006),
+    ("tdx", "tdx/tdx_prod_quote_SPR_E4.dat", 568, 4935),
+    ("tdx", "tdx/cos-113-tdx-quote.dat", 568, 4935),
+    ("snp", "snp/test-report.bin", 0x50, 1184),
+    ("snp", "snp/report_v3_genoa.bin", 0x50, 1184),
+)
+
+
+class AgentTest(Test):
+    """With the program under test."""
+
+    def __init__(self, work, program):
+        super().__init__(work)
+        self.program = program
+
+    def get(self, tee, options, *words):
+        """aa-cli evidence get"""
+        if "--report-data" not in words:
+            words = (*words, "--report-data", SENT)
+        return self.emulate(tee, options, self.program, "evidence", "get", *words)
+
+    def right(self, tee, data):
+        """Does verify.py believe it?"""
+        status, text = self.verify_ours(tee, data, os.path.join(self.roots, "snp-ask.pem") if tee == "snp" else None)
+        return status == 0, text
+
+
+def usable(options, needs_fuse):
+    """Options for this user, or None"""
+    if FUSE:
+        return options
+    return None if needs_fuse else options
+
+
+def forms(test):
+    """Each platform in each form"""
+    for tee, options, needs_fuse in WAYS:
+        if usable(options, needs_fuse) is None:
+            continue
+        name = " ".join((tee, *options))
+        status, coco, text = test.get(tee, options)
+        good, why = test.right(tee, coco) if status == 0 else (False, text)
+        test.ok(good and text == "", f"{name}: verified", text + why)
+        status, out, text = test.get(tee, options, "--json")
+        value = json.loads(out) if status == 0 else {}
+        good, why = test.right(tee, json.dumps(value.get("evidence")).encode()) if value else (False, text)
+        test.ok(good and value.get("tee") == tee, f"{name}: --json", why)
+        status, out, text = test.get(tee, options, "--form", "composite")
+        value = json.loads(out) if status == 0 else {}
+        good, why = test.right(tee, json.dumps(value.get("primary_evidence")).encode()) if value else (False, text)
+        test.ok(good and value.get("additional_evidence") == "", f"{name}: composite", why)
+        status, out, text = test.get(tee, options, "--form", "string")
+        value = json.loads(out) if status == 0 else ""
+        good, why = test.right(tee, value.encode()) if isinstance(value, str) and value else (False, text)
+        test.ok(good, f"{name}: string", why)
+        if tee != "csv":
+            status, out, text = test.get(tee, options, "--form", "raw")
+            raw = out[:1184] if tee == "snp" else out
+            good, why = raw_right(test, tee, raw) if status == 0 else (False, text)
+            test.ok(good, f"{name}: raw", why)
+
+
+def raw_right(test, tee, data):
+    """SNP: the report alone has no certificates, so they come from the roots"""
+    if tee != "snp":
+        return test.right(tee, data)
+    chain = test.file("chain.pem")
+    with open(chain, "wb") as out:
+        for name in ("vcek", "ask"):
+            with open(os.path.join(test.roots, f"snp-{name}.pem"), "rb") as into:
+                out.write(into.read())
+    status, text = test.verify_ours(tee, data, chain)
+    return status == 0, text
+
+
+def public(test):
+    """Hardware's own evidence, unchanged but for what does not belong to it"""
+    for tee, name, at, size in PUBLIC:
+        options = ["--canned", f"{VECTORS}/{name}"] + (["--no-tsm"] if tee == "snp" else [])
+        if tee == "tdx" and not FUSE:
+            continue
+        with open(f"{VECTORS}/{name}", "rb") as into:
+            data = into.read()
+        words = ["--form", "raw", "--report-data"]
+        status, out, text = test.get(tee, options, *words, data[at:at + 64].hex())
+        test.ok(status == 0 and out[:size] == data[:size] and (tee == "snp" or len(out) == size),
+                f"{name}: unchanged", text)
+        status, out, text = test.get(tee, options, *words, "ff" * 64)
+        test.ok(status == 12 and not out, f"{name}: not for other report data", text)
+
+
+def faults(test):
+    """Each gives its error and nothing else"""
+    for tee, options, words, error, expected in FAULTS:
+        if tee != "none" and "--no-tsm" not in options and not FUSE:
+            continue
+        status, out, text = test.get(tee, options, *words)
+        good = status not in (0, 70) and not out and f"({error})" in text and re.search(expected, text)
+        test.ok(good and "left in" not in text, f"{tee} {' '.join((*options, *words))[:60]}: {error}", text)
+    for tee, options in PASSING:
+        if "--no-tsm" not in options and not FUSE:
+            continue
+        status, out, text = test.get(tee, options)
+        good, why = test.right(tee, out) if status == 0 else (False, text)
+        test.ok(good and "left in" not in text, f"{tee} {' '.join(options)}: passes", text + why)
+
+
+def rest(test):
+    """Sample evidence, report data of every length, several at once"""
+    status, out, text = test.get("none", [], "--allow-sample")
+    value = json.loads(out) if status == 0 else {}
+    test.ok(base64.b64decode(value.get("report_data", "")).hex() == SENT and "proves nothing" in text,
+            "sample: only when allowed, and with a warning", text)
+    status, out, text = test.get("snp", ["--no-tsm"], "--allow-sample")
+    test.ok(status == 0 and test.right("snp", out)[0], "sample: never where there is a platform", text)
+    for size in 0, 1, 63, 64:
+        data = "a7" * size
+        words = ["--report-data", data] if data else []
+        status, out, text = test.emulate("snp", ["--no-tsm"], test.program, "evidence", "get", *words)
+        bound = bytes(json.loads(out)["attestation_report"]["report_data"]).hex() if status == 0 else text
+        test.ok(bound == data.ljust(128, "0"), f"report data of {size} bytes", bound)
+    if FUSE:
+        command = f"for i in 1 2 3 4 5 6; do '{test.program}' evidence get --report-data {SENT} >'{test.work}/at-once.'$i & " \
+            "done; wait"
+        _, _, text = test.emulate("tdx", [], "sh", "-c", command)
+        good = [test.right("tdx", open(f"{test.work}/at-once.{i}", "rb").read())[0] for i in range(1, 7)]
+        test.ok(all(good) and not text, "six at once", text)
+
+
+def main():
+    """Exit status"""
+    with tempfile.TemporaryDirectory() as work:
+        test = AgentTest(work, sys.argv[1])
+        status, _, text = test.emulate("none", [], "true")
+        if status and os.geteuid():
+            print("1..0 # SKIP no user namespace here:", text.strip())
+            return 0
+        forms(test)
+        public(test)
+        faults(test)
+        rest(test)
+        print(f"1..{test.count}")
+    return 1 if test.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
