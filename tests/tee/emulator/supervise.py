@@ -23,7 +23,7 @@ OPEN, IOCTL, SOCKET, CONNECT, OPENAT, OPENAT2 = 2, 16, 41, 42, 257, 437
 ALLOW, NOTIFY = 0x7FFF0000, 0x7FC00000
 RECV, SEND, VALID, ADDFD = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103
 CONTINUE, ADDFD_SEND = 1, 2
-AF_VSOCK = 40
+AF_VSOCK, PIDFD_GETFD = 40, 438
 LOAD, JEQ, JGE, RET = 0x20, 0x15, 0x35, 0x06
 
 
@@ -47,30 +47,37 @@ def filter_program(requests, opens, vsock):
     return b"".join(struct.pack("<HBBI", *one) for one in code), len(code)
 
 
-class Memory:
-    """The memory of the caller, as far as it was checked that it still waits."""
+class Vector(ctypes.Structure):
+    """struct iovec"""
+    _fields_ = [("base", ctypes.c_void_p), ("size", ctypes.c_size_t)]
 
-    def __init__(self, pid):
-        self.fd = os.open(f"/proc/{pid}/mem", os.O_RDWR | os.O_CLOEXEC)
+
+class Memory:
+    """The memory of the caller. Not by /proc, which without real root shows none of a process that hides itself."""
+
+    def __init__(self, pid, listener, unique):
+        self.pid = pid
+        self.call = (listener, unique)
+
+    def move(self, call, address, buffer, size):
+        """Both directions; all of it, or EFAULT"""
+        ours = Vector(ctypes.addressof(buffer), size)
+        theirs = Vector(address, size)
+        done = call(self.pid, ctypes.byref(ours), ctypes.c_ulong(1), ctypes.byref(theirs), ctypes.c_ulong(1),
+                    ctypes.c_ulong(0))
+        if done != size:
+            raise OSError(errno.EFAULT, "")
 
     def read(self, address, size):
-        """All of it, or EFAULT"""
-        try:
-            data = os.pread(self.fd, size, address)
-        except (OSError, OverflowError):
-            data = b""
-        if len(data) != size:
-            raise OSError(errno.EFAULT, "")
-        return data
+        """From the caller"""
+        buffer = ctypes.create_string_buffer(size)
+        self.move(LIBC.process_vm_readv, address, buffer, size)
+        return buffer.raw
 
     def write(self, address, data):
-        """All of it, or EFAULT"""
-        try:
-            size = os.pwrite(self.fd, data, address)
-        except (OSError, OverflowError):
-            size = -1
-        if size != len(data):
-            raise OSError(errno.EFAULT, "")
+        """To the caller, if it still waits: its number could be another's by now"""
+        fcntl.ioctl(self.call[0], VALID, struct.pack("<Q", self.call[1]))
+        self.move(LIBC.process_vm_writev, address, ctypes.create_string_buffer(data, len(data)), len(data))
 
     def text(self, address):
         """A path"""
@@ -80,9 +87,30 @@ class Memory:
             out += self.read(address + len(out), size)
         return os.fsdecode(out.split(b"\0", 1)[0])
 
-    def close(self):
-        """No later use"""
-        os.close(self.fd)
+
+def opened_as(pid, fd):
+    """What a descriptor of the caller leads to, as /proc names it; None if it has none"""
+    fd &= 0xFFFFFFFF
+    try:
+        return os.readlink(f"/proc/{pid}/fd/{fd}")
+    except FileNotFoundError:
+        return None
+    except PermissionError:
+        pass    # as with its memory
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as into:
+            group = next(int(line[5:]) for line in into if line.startswith("Tgid:"))
+        process = os.pidfd_open(group)
+        copy = LIBC.syscall(PIDFD_GETFD, process, fd, 0)
+        os.close(process)
+        if copy < 0:
+            return None
+        try:
+            return os.readlink(f"/proc/self/fd/{copy}")
+        finally:
+            os.close(copy)
+    except OSError:
+        return None
 
 
 class Passed(Exception):
@@ -191,12 +219,7 @@ class Supervisor:
         arguments = struct.unpack_from("<6Q", raw, 32)
         value, error, flags = 0, 0, 0
         try:
-            memory = Memory(pid)
-            try:
-                fcntl.ioctl(listener, VALID, struct.pack("<Q", unique))
-                value = self.call(number, arguments, pid, memory, (listener, unique, poll))
-            finally:
-                memory.close()
+            value = self.call(number, arguments, pid, Memory(pid, listener, unique), (listener, unique, poll))
             if value is None:
                 return  # answered already
         except Passed:
@@ -221,11 +244,7 @@ class Supervisor:
 
     def ioctl(self, arguments, pid, memory):
         """Of one of our nodes? The kernel knows them by name, wherever they were opened."""
-        link = f"/proc/{pid}/fd/{arguments[0] & 0xFFFFFFFF}"
-        try:
-            path = os.readlink(link)
-        except OSError:
-            raise Passed from None
+        path = opened_as(pid, arguments[0])
         device = self.devices.get(path)
         if device is None or arguments[1] not in device.requests:
             raise Passed
@@ -261,8 +280,8 @@ class Supervisor:
         family, _, port, cid = struct.unpack("<HHII", memory.read(arguments[1], 12))
         if family != AF_VSOCK:
             raise Passed
-        link = os.readlink(f"/proc/{pid}/fd/{arguments[0] & 0xFFFFFFFF}")
-        inode = int(link[8:-1]) if link.startswith("socket:[") else -1
+        link = opened_as(pid, arguments[0])
+        inode = int(link[8:-1]) if link and link.startswith("socket:[") else -1
         ours = self.waiting.get(inode)
         if ours is None:
             raise OSError(errno.EINVAL, "")
