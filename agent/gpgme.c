@@ -79,6 +79,9 @@ open_ctx(const struct gpgme_job *job, gpgme_ctx_t *out, struct err *e)
 	cleanup(ctx_freep) gpgme_ctx_t ctx = NULL;
 	gpgme_error_t rc;
 
+	/* Or gpg asks the system for one, by modules that a static program must not load. */
+	if (setenv("HOME", job->home, 1) < 0)
+		return err_set(e, ERR_NOMEM, "environment of gpg");
 	if (gpgme_set_global_flag("disable-gpgconf", "1") != 0 || gpgme_check_version("1.18.0") == NULL)
 		return err_set(e, ERR_BUG, "gpgme does not start");
 	rc = gpgme_set_engine_info(GPGME_PROTOCOL_OpenPGP, job->program, job->home);

@@ -199,8 +199,10 @@ take_file(struct puller *p, const struct msg *m, struct err *e)
 
 	if (!msg_get_end(&r) || which > PULL_FILE_SIGSTORE)
 		return err_set(e, ERR_PROTO, "file");
-	if (which == PULL_FILE_SIGSTORE)
-		return signatures_add_config(&p->signatures, m->fds[0], e);
+	if (which == PULL_FILE_SIGSTORE) {
+		signatures_add_config(&p->signatures, m->fds[0]);
+		return 0;
+	}
 	rc = fs_read_fd(m->fds[0], "policy", &p->policy, e);
 	if (rc < 0)
 		return err_set(e, ERR_POLICY_INVALID, "policy: it cannot be read, or has more than %zu bytes",

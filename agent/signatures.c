@@ -36,15 +36,17 @@ signatures_fini(struct signatures *s)
 	s->lookaside = NULL;
 }
 
-int
-signatures_add_config(struct signatures *s, int fd, struct err *e)
+void
+signatures_add_config(struct signatures *s, int fd)
 {
 	autobuf text = BUF(LIMIT_TOML);
-	int rc = fs_read_fd(fd, "file", &text, e);
+	struct err e = { 0 };
+	int rc = fs_read_fd(fd, "file", &text, &e);
 
 	if (rc == 0)
-		rc = lookaside_add(s->lookaside, buf_span(&text), e);
-	return rc < 0 ? err_wrap(e, "sigstore configuration") : 0;
+		rc = lookaside_add(s->lookaside, buf_span(&text), &e);
+	if (rc < 0 && s->unusable.code == ERR_NONE)
+		err_set(&s->unusable, e.code == ERR_NOMEM ? ERR_NOMEM : ERR_CONFIG, "sigstore configuration: %s", e.msg);
 }
 
 /* A fault of this signature alone; what is ours, or the operator's, is not. */
@@ -119,6 +121,10 @@ env_simple(void *arg, const struct policy_subject *subject, size_t n, struct pol
 	if (!s->from_registry) {
 		snprintf(out->where, sizeof(out->where), "nothing: images in files and directories have no GPG signatures");
 		return 0;
+	}
+	if (s->unusable.code != ERR_NONE) {
+		*e = s->unusable;
+		return -(int)e->code;
 	}
 	start_over(s, n);
 	base = lookaside_base(s->lookaside, subject->ref);

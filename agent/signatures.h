@@ -14,6 +14,7 @@ struct signatures {
 	struct source		*source;
 	bool			 from_registry;	/* the image is: others have no signatures beside them */
 	struct lookaside	*lookaside;
+	struct err		 unusable;	/* what is wrong with its configuration, for whoever needs it */
 	/* Counting through one kind of signatures: the digest they are for (0 manifest, 1 index), the first number of it. */
 	size_t			 at, first;
 	/* The signature image of that digest, while it is counted through. */
@@ -28,8 +29,8 @@ struct signatures {
 int signatures_init(struct signatures *, struct source *, struct err *) must_check;
 void signatures_fini(struct signatures *);
 
-/* One file of registries.d. -ERR_CONFIG. */
-int signatures_add_config(struct signatures *, int fd, struct err *) must_check;
+/* One file of registries.d. What is wrong with it is told when a GPG signature is looked for. */
+void signatures_add_config(struct signatures *, int fd);
 
 /* The functions of the policy. s must outlive it. */
 struct policy_env signatures_env(struct signatures *);

@@ -226,6 +226,8 @@ rejected "nothing for that image there" t/two:v1 "there is no signature" --ca-fi
 mkdir "$work/registries.d"
 printf 'docker:\n%s:\n  sigstore: file:///x\n' "$registry" >"$work/sigstore.yaml"
 rejected "a configuration whose scope is at the margin" t/one:v1 "only default-docker and docker stand at the margin"
+run "$aa" verify --tls-verify=false --policy "$accept_policy" --sigstore-config "$work/sigstore.yaml" "docker://$registry/t/one:v1"
+check "that matters to nobody who needs no GPG signature" [ "$rc" -eq 0 ]
 printf 'docker:\n  %s:\n    lookaside: file://%s\n' "$registry" "$sigs" >"$work/registries.d/b.yaml"
 printf 'default-docker:\n  lookaside: file:///nowhere\n' >"$work/registries.d/a.yaml"
 echo 'not: [read' >"$work/registries.d/c.yml"

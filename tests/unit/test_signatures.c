@@ -9,6 +9,7 @@
 
 #include "agent/gpgask.h"
 #include "lib/fs.h"
+#include "lib/sys.h"
 #include "tests/lib/fault.h"
 #include "tests/lib/tap.h"
 
@@ -187,6 +188,32 @@ test_simple(void)
 	asked = 0;
 	ok(nth(false, 0, text) == 0 && nth(true, 0, text) == 0, "images in files have none: %s", text);
 	is_int(asked, 0, "and nobody is asked");
+	signatures_fini(&s);
+}
+
+static void
+test_config(void)
+{
+	struct thing things[] = { { AT(HEX64, "1"), "one", 0 }, { "/b/ns/app@sha256=" HEX64 "/signature-1", "two", 0 } };
+	static const char *const files[] = { "default-docker: {lookaside: file:///b}", "docker: [", "x" };
+	char text[512], path[] = "/tmp/cacao-signatures-XXXXXX";
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		autoclose int fd = mkstemp(path);
+
+		if (fd < 0 || unlink(path) < 0 || sys_write_all(fd, files[i], strlen(files[i])) < 0 || lseek(fd, 0, SEEK_SET) != 0)
+			abort();
+		memcpy(path + strlen(path) - 6, "XXXXXX", 6);
+		if (i == 0)
+			begin(things, ARRAY_LEN(things), false);
+		signatures_add_config(&s, fd);
+		if (i == 0)
+			ok(nth(false, 0, text) == 1 && strcmp(text, "two") == 0, "a configuration");
+		else
+			fails(nth(false, 0, text), ERR_CONFIG, "one that cannot be read");
+		ok(i == 0 || strstr(e.msg, "sigstore configuration: line 1") != NULL, "%s", e.msg);
+	}
+	ok(nth(true, 0, text) == 0, "cosign's do not need it");
 	signatures_fini(&s);
 }
 
@@ -379,6 +406,7 @@ main(void)
 	if (crypto_init(&e) < 0)
 		return 1;
 	test_simple();
+	test_config();
 	test_urls();
 	test_cosign();
 	test_bundles();
