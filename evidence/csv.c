@@ -7,6 +7,7 @@
 
 #include "evidence/bytes.h"
 #include "evidence/csv_report.h"
+#include "evidence/eventlog.h"
 #include "evidence/uapi.h"
 #include "lib/crypto.h"
 #include "lib/fs.h"
@@ -110,7 +111,9 @@ collect(const struct evidence_env *env, struct span data, struct evidence *out, 
 		return err_sys_as(e, ERR_NO_TEE, "csv: %s", CSV_DEVICE);
 	evidence_pad(data, padded);
 	rc = ask(env, fd, padded, &out->report, e);
-	return rc < 0 ? rc : read_certs(env, buf_span(&out->report), &out->certs, e);
+	if (rc == 0)
+		rc = read_certs(env, buf_span(&out->report), &out->certs, e);
+	return rc < 0 ? rc : eventlog_read(env, &out->event_log, e);
 }
 
 static int

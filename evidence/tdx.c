@@ -4,6 +4,7 @@
 #include "evidence/evidence.h"
 
 #include "evidence/bytes.h"
+#include "evidence/eventlog.h"
 #include "evidence/quote.h"
 #include "evidence/tsm.h"
 
@@ -28,7 +29,9 @@ collect(const struct evidence_env *env, struct span data, struct evidence *out, 
 	rc = tsm_report(env, PROVIDER, false, padded, &blob, NULL, e);
 	if (rc == 0)
 		rc = quote_size(buf_span(&blob), padded, &size, e);
-	return rc < 0 ? rc : buf_add(&out->report, blob.data, size, e);
+	if (rc == 0)
+		rc = buf_add(&out->report, blob.data, size, e);
+	return rc < 0 ? rc : eventlog_read(env, &out->event_log, e);
 }
 
 static int
