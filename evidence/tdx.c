@@ -1,4 +1,4 @@
-/* tdx.c: Intel TDX: a quote from configfs-tsm. */
+/* tdx.c: Intel TDX: a quote from configfs-tsm, else by the device and the host. */
 #include "lib/base.h"
 
 #include "evidence/evidence.h"
@@ -6,14 +6,16 @@
 #include "evidence/bytes.h"
 #include "evidence/eventlog.h"
 #include "evidence/quote.h"
+#include "evidence/tdx_device.h"
 #include "evidence/tsm.h"
+#include "lib/crypto.h"
 
 #define PROVIDER	"tdx_guest"
 
 static bool
 probe(const struct evidence_env *env)
 {
-	return tsm_provided_by(env, PROVIDER);
+	return tsm_provided_by(env, PROVIDER) || tdx_device_there(env);
 }
 
 /* Nothing that lies behind the quote goes any further. */
@@ -26,7 +28,8 @@ collect(const struct evidence_env *env, struct span data, struct evidence *out, 
 	int rc;
 
 	evidence_pad(data, padded);
-	rc = tsm_report(env, PROVIDER, false, padded, &blob, NULL, e);
+	rc = tsm_provided_by(env, PROVIDER) ? tsm_report(env, PROVIDER, false, padded, &blob, NULL, e) :
+	    tdx_device_quote(env, padded, &blob, e);
 	if (rc == 0)
 		rc = quote_size(buf_span(&blob), padded, &size, e);
 	if (rc == 0)
@@ -50,11 +53,19 @@ json(const struct evidence *ev, struct buf *out, struct err *e)
 	return o.rc;
 }
 
+static int
+extend(const struct evidence_env *env, unsigned pcr, struct span digest, struct err *e)
+{
+	return tdx_device_extend(env, eventlog_register(pcr) - 1, digest, e);
+}
+
 const struct attester_ops attester_tdx = {
 	.name = "tdx",
 	.data_max = EVIDENCE_DATA,
-	.shown_by = TSM_SHOWN_BY PROVIDER,
+	.shown_by = TSM_SHOWN_BY PROVIDER ", " TDX_DEVICES,
 	.probe = probe,
 	.collect = collect,
 	.json = json,
+	.extend = extend,
+	.extend_alg = HASH_SHA384,
 };

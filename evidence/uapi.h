@@ -48,6 +48,44 @@ enum {
 static_assert(SNP_GET_REPORT == 0xc0205300 && SNP_GET_EXT_REPORT == 0xc0205302, "numbers of sev-guest");
 static_assert(SNP_CERTS_LEN + 8 == SNP_EXT_REQ && SNP_CERTS == SNP_REPORT_REQ, "layout of sev-guest");
 
+/* Intel: /dev/tdx_guest, /dev/tdx-guest, /dev/tdx-attest */
+enum {
+	TDREPORT_TYPE_TDX = 0x81,	/* its first byte */
+	TDREPORT_DATA	= 128,		/* 64 bytes */
+
+	TDX_REQ_A_DATA	= 8,		/* the request by pointers, in two orders of fields */
+	TDX_REQ_A_DATA_LEN = 16,
+	TDX_REQ_A_REPORT = 24,
+	TDX_REQ_A_REPORT_LEN = 32,
+	TDX_REQ_B_DATA	= 0,
+	TDX_REQ_B_REPORT = 8,
+	TDX_REQ_B_DATA_LEN = 16,
+	TDX_REQ_B_REPORT_LEN = 20,
+
+	TDX_BUF_SIZE	= 16384,	/* shared with the host */
+	TDX_BUF_VERSION	= 0,		/* u64: 1 */
+	TDX_BUF_STATUS	= 8,		/* u64 */
+	TDX_BUF_IN_LEN	= 16,		/* u32 */
+	TDX_BUF_OUT_LEN	= 20,		/* u32 */
+	TDX_BUF_DATA	= 24,
+
+	TDX_DIGEST	= 48,
+	TDX_EXTEND_INDEX = 48,		/* u8 behind the digest */
+	TDX_EXTEND_SIZE	= 49,
+};
+#define TDX_STATUS_IN_FLIGHT	UINT64_MAX
+#define TDX_GET_REPORT0		UAPI_IOC(3, 1088, 'T', 1)
+#define TDX_GET_REPORT_OLD	UAPI_IOC(3, 8, 'T', 1)
+#define TDX_GET_QUOTE		UAPI_IOC(2, 16, 'T', 4)
+#define TDX_GET_QUOTE_V3	UAPI_IOC(3, 16, 'T', 4)
+#define TDX_GET_QUOTE_OLD	UAPI_IOC(2, 8, 'T', 2)
+#define TDX_EXTEND_RTMR		UAPI_IOC(2, TDX_EXTEND_SIZE, 'T', 3)
+#define TDX_EXTEND_RTMR_V3	UAPI_IOC(1, TDX_EXTEND_SIZE, 'T', 3)
+static_assert(TDX_GET_REPORT0 == 0xc4405401 && TDX_GET_REPORT_OLD == 0xc0085401, "numbers of TDREPORT");
+static_assert(TDX_GET_QUOTE == 0x80105404 && TDX_GET_QUOTE_V3 == 0xc0105404 && TDX_GET_QUOTE_OLD == 0x80085402,
+    "numbers of quotes");
+static_assert(TDX_EXTEND_RTMR == 0x80315403 && TDX_EXTEND_RTMR_V3 == 0x40315403, "numbers of registers");
+
 /* Hygon: /dev/csv-guest */
 #define CSV_DEVICE	"/dev/csv-guest"
 #define CSV_MAGIC	"ATTESTATION_EXT"	/* and a NUL: 16 bytes */
