@@ -72,6 +72,20 @@ write_conf(const char *home, struct err *e)
 	return 0;
 }
 
+/*
+ * The whole environment of this process, which gpg inherits: without HOME it would ask the system for one, by modules
+ * that a static program must not load.
+ */
+static void
+set_environment(const char *home)
+{
+	static char variable[PATH_MAX + sizeof("HOME=")];
+	static char *only[] = { variable, NULL };
+
+	snprintf(variable, sizeof(variable), "HOME=%s", home);
+	environ = only;
+}
+
 /* No gpgconf is asked where things are, and no other program than this one is looked for. */
 static int
 open_ctx(const struct gpgme_job *job, gpgme_ctx_t *out, struct err *e)
@@ -79,9 +93,7 @@ open_ctx(const struct gpgme_job *job, gpgme_ctx_t *out, struct err *e)
 	cleanup(ctx_freep) gpgme_ctx_t ctx = NULL;
 	gpgme_error_t rc;
 
-	/* Or gpg asks the system for one, by modules that a static program must not load. */
-	if (setenv("HOME", job->home, 1) < 0)
-		return err_set(e, ERR_NOMEM, "environment of gpg");
+	set_environment(job->home);
 	if (gpgme_set_global_flag("disable-gpgconf", "1") != 0 || gpgme_check_version("1.18.0") == NULL)
 		return err_set(e, ERR_BUG, "gpgme does not start");
 	rc = gpgme_set_engine_info(GPGME_PROTOCOL_OpenPGP, job->program, job->home);
