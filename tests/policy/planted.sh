@@ -10,7 +10,7 @@ export LC_ALL
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 cd "$(dirname "$0")/../.."
-tests='policy policy_check simple_signing gpg cosign gpgme'
+tests='policy policy_check simple_signing gpg cosign gpgme gpgframe lookaside signatures policy_setup'
 plants=tests/policy/plants
 [ $# -gt 0 ] || for sed in "$plants"/*.sed; do
 	set -- "$@" "$(basename "$sed" .sed)"
