@@ -16,10 +16,20 @@ from harness import FUSE, SENT, VECTORS, Test
 # Ways to the same evidence: platform, options of the emulator, whether configfs-tsm takes part.
 WAYS = (
     ("tdx", [], True),
+    ("tdx", ["--no-tsm", "--tdx-driver", "mvp"], False),
+    ("tdx", ["--no-tsm", "--qgs", "4050"], False),
     ("snp", [], True),
     ("snp", ["--no-tsm"], False),
     ("snp", ["--no-device"], True),
+    ("csv", [], False),
+    ("csv", ["--csv1"], False),
+    ("csv", ["--csv1", "--hsk-cek"], False),
 )
+
+# The same quote by older drivers.
+DRIVERS = "v3", "5.19a", "5.19b", "5.15"
+BY_IOCTL = ["--no-tsm", "--tdx-driver", "mvp"]
+BY_VSOCK = ["--no-tsm", "--qgs", "4050"]
 
 # What goes wrong for good: the error's name and a part of its text.
 FAULTS = (
@@ -41,6 +51,28 @@ FAULTS = (
     ("snp", ["--no-tsm", "--fault", "empty"], [], "EVIDENCE", "0 bytes"),
     ("snp", ["--no-tsm", "--fault", "trailing:8"], [], "EVIDENCE", "1192 bytes"),
     ("snp", ["--no-device", "--fault", "auxblob:EIO"], [], "EVIDENCE", "auxblob"),
+    ("csv", ["--fault", "missing"], [], "NO_TEE", "csv-guest"),
+    ("csv", ["--fault", "ioctl:EIO"], [], "EVIDENCE", "csv-guest"),
+    ("csv", ["--fault", "ioctl:ETIMEDOUT"], [], "TIMEOUT", "csv-guest"),
+    ("csv", ["--fault", "status:1"], [], "EVIDENCE", "csv-guest"),
+    ("csv", ["--fault", "report-data"], [], "EVIDENCE", "csv"),
+    ("csv", ["--fault", "mac"], [], "EVIDENCE", "changed"),
+    ("csv", ["--csv1", "--fault", "mac"], [], "EVIDENCE", "changed"),
+    ("csv", ["--fault", "short:1000"], [], "EVIDENCE", "csv"),
+    ("csv", ["--fault", "empty"], [], "EVIDENCE", "csv"),
+    ("csv", ["--canned", f"{VECTORS}/csv/report_v1.bin"], ["--report-data", b"user data".hex()], "EVIDENCE",
+     "other data"),
+    ("tdx", ["--no-tsm"], [], "EVIDENCE|NO_TEE", "tdx"),
+    ("tdx", [*BY_IOCTL, "--fault", "ioctl:EBUSY"], [], "EVIDENCE", "tdx_guest"),
+    ("tdx", [*BY_IOCTL, "--fault", "status:0x8000000000000001"], [], "EVIDENCE", "tdx|qgs"),
+    ("tdx", [*BY_IOCTL, "--fault", "empty"], [], "EVIDENCE", "tdx|qgs"),
+    ("tdx", [*BY_IOCTL, "--fault", "short:700"], [], "EVIDENCE", "tdx|qgs"),
+    ("tdx", [*BY_IOCTL, "--fault", "report-data"], [], "EVIDENCE", "asked for"),
+    ("tdx", [*BY_VSOCK, "--fault", "connect:ETIMEDOUT"], [], "TIMEOUT", "host"),
+    ("tdx", [*BY_VSOCK, "--fault", "connect:ECONNREFUSED"], [], "EVIDENCE", "host"),
+    ("tdx", [*BY_VSOCK, "--fault", "status:18"], [], "EVIDENCE", "0x12"),
+    ("tdx", [*BY_VSOCK, "--fault", "short:20"], [], "EVIDENCE", "hung up"),
+    ("tdx", [*BY_VSOCK, "--fault", "empty"], [], "EVIDENCE", "hung up"),
     ("tdx", ["--fault", "mkdir:ENXIO", "--no-device"], [], "NO_TEE", "looked for"),
     ("tdx", ["--fault", "provider:pkvm"], ["--tee", "snp"], "NO_TEE", "snp: there is no"),
     ("tdx", ["--fault", "outblob:ETIMEDOUT"], [], "TIMEOUT", "outblob"),
@@ -57,6 +89,8 @@ FAULTS = (
 PASSING = (
     ("snp", ["--no-tsm", "--fault", "ioctl:EINTR:3"]),
     ("snp", ["--no-tsm", "--fault", "vmm-error:1:1"]),
+    ("csv", ["--fault", "ioctl:EINTR:3"]),
+    ("tdx", [*BY_VSOCK, "--fault", "trailing:5"]),
     ("tdx", ["--fault", "outblob:EBUSY:2"]),
     ("tdx", ["--fault", "outblob:EINTR:1"]),
     ("tdx", ["--fault", "trailing:4000"]),
@@ -120,17 +154,30 @@ def forms(test):
         value = json.loads(out) if status == 0 else ""
         good, why = test.right(tee, value.encode()) if isinstance(value, str) and value else (False, text)
         test.ok(good, f"{name}: string", why)
-        if tee != "csv":
+        if tee != "csv" or "--hsk-cek" in options:
             status, out, text = test.get(tee, options, "--form", "raw")
-            raw = out[:1184] if tee == "snp" else out
-            good, why = raw_right(test, tee, raw) if status == 0 else (False, text)
+            good, why = raw_right(test, tee, out) if status == 0 else (False, text)
             test.ok(good, f"{name}: raw", why)
 
 
+def drivers(test):
+    """Quotes by the ioctls of other generations"""
+    for driver in DRIVERS:
+        status, out, text = test.get("tdx", ["--no-tsm", "--tdx-driver", driver])
+        good, why = test.right("tdx", out) if status == 0 else (False, text)
+        test.ok(good, f"tdx: driver {driver}", why)
+
+
 def raw_right(test, tee, data):
-    """SNP: the report alone has no certificates, so they come from the roots"""
-    if tee != "snp":
+    """Bare; what stands behind an SNP report is not looked at, so its certificates come from the roots"""
+    if tee == "csv":
+        with open(os.path.join(test.roots, "csv-hsk-cek.cert"), "rb") as into:
+            chain = into.read()
+        good, text = test.right(tee, data[:4096])
+        return good and data[4096:] == chain + len(chain).to_bytes(4, "little"), text
+    if tee == "tdx":
         return test.right(tee, data)
+    data = data[:1184]
     chain = test.file("chain.pem")
     with open(chain, "wb") as out:
         for name in ("vcek", "ask"):
@@ -156,13 +203,31 @@ def public(test):
         test.ok(status == 12 and not out, f"{name}: not for other report data", text)
 
 
+def attached(test):
+    """What belongs to evidence besides the report"""
+    log = f"{VECTORS}/ccel/CCEL_data_tdshim"
+    status, out, text = test.get("csv", ["--ccel", log])
+    value = json.loads(out) if status == 0 else {}
+    with open(log, "rb") as into:
+        wanted = into.read()[:-8] + b"\xff" * 8
+    test.ok(base64.b64decode(value.get("cc_eventlog") or "") == wanted, "the log of the firmware", text)
+    status, out, text = test.get("csv", ["--ccel", f"{VECTORS}/csv/hrk.cert"])
+    test.ok(status == 12 and not out, "a log that cannot be read", text)
+    status, out, text = test.get("csv", ["--hsk-cek"])
+    chain = json.loads(out)["cert_chain"] if status == 0 else {}
+    with open(test.file("evidence"), "wb") as into:
+        into.write(out)
+    status, text = test.verify("csv", test.file("evidence"), os.path.join(test.roots, "csv-hrk.cert"))
+    test.ok("hsk_cek" in chain and status == 0, "CSV: HSK and CEK from their file, verified to the root", text)
+
+
 def faults(test):
     """Each gives its error and nothing else"""
     for tee, options, words, error, expected in FAULTS:
         if tee != "none" and "--no-tsm" not in options and not FUSE:
             continue
         status, out, text = test.get(tee, options, *words)
-        good = status not in (0, 70) and not out and f"({error})" in text and re.search(expected, text)
+        good = status not in (0, 70) and not out and re.search(rf"\(({error})\)", text) and re.search(expected, text)
         test.ok(good and "left in" not in text, f"{tee} {' '.join((*options, *words))[:60]}: {error}", text)
     for tee, options in PASSING:
         if "--no-tsm" not in options and not FUSE:
@@ -203,7 +268,9 @@ def main():
             print("1..0 # SKIP no user namespace here:", text.strip())
             return 0
         forms(test)
+        drivers(test)
         public(test)
+        attached(test)
         faults(test)
         rest(test)
         print(f"1..{test.count}")
