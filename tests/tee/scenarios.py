@@ -97,8 +97,21 @@ def itself(test):
     test.ok(status == 128 + 9, "also if it was killed", status)
     status, _, text = test.emulate("none", [], "/nonexistent")
     test.ok(status == 127 and "No such file" in text, "a program that is not there", text)
-    status, _, text = test.emulate("none", ["--fault", "nonsense"], "true")
-    test.ok(status == 1 and "unknown" in text, "a fault that is not known", text)
+    for fault in "nonsense", "short:x", "ioctl:ENONSENSE", "ioctl", "provider", "short:1:x":
+        status, _, text = test.emulate("none", ["--fault", fault], "true")
+        test.ok(status == 1 and text.startswith("tee-emulator: ") and text.count("\n") == 1, f"no such fault: {fault}", text)
+    if os.geteuid() == 0:
+        status, out, text = test.emulate("csv", [], sys.executable, "-c", f'''if True:
+            import os, sys
+            sys.path.insert(0, "{HERE}")
+            from emulator import places
+            os.stat("/dev/csv-guest")
+            places.enter()
+            there = places.Places()
+            there.hide("/dev/csv-guest")
+            there.file("/etc/passwd", b"other")
+            print(os.path.exists("/dev/csv-guest"), os.path.exists("/dev/zero"), open("/etc/passwd").read())''')
+        test.ok(status == 0 and out == b"False True other\n", "what the machine has itself is hidden", text)
     status, out, _ = test.emulate("csv", [], "sh", "-c", "(sleep 0.3; stat -c %F /dev/csv-guest) & exit 0")
     test.ok(status == 0 and out == b"character special file\n", "it waits for the program's children", out)
     test.ok(not os.path.exists("/dev/csv-guest"), "nothing is left outside")

@@ -20,6 +20,7 @@ CONTENT = {
     "certs-forever": "SNP: they need more room every time",
     "in-flight": "the quote never gets ready",
 }
+NUMBERS = ("short", "trailing", "status", "vmm-error")
 
 
 class Faults:
@@ -36,6 +37,10 @@ class Faults:
                     raise ValueError(f"--fault {word}: {what} needs the name of an errno")
             elif what not in CONTENT:
                 raise ValueError(f"--fault {word}: unknown; there are {' '.join((*CALLS, *CONTENT))}")
+            elif what in NUMBERS and detail:
+                int(detail, 0)
+            elif what == "provider" and not detail:
+                raise ValueError(f"--fault {word}: which one?")
             self.left[what] = [detail, int(times) if times else None]
 
     def __contains__(self, what):
