@@ -278,7 +278,8 @@ if ! is_static "$aa"; then
 	skip "the minimal root" "the program is not static"
 elif [ ! -x "$static_gpg" ]; then
 	skip "the minimal root" "make gpg has not built gpg"
-elif need_root "the minimal root"; then
+elif need_root "the minimal root: a signed image" "the minimal root: an unsigned one" \
+	"the minimal root: gpg left nothing"; then
 	minimal
 fi
 
