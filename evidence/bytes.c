@@ -24,9 +24,16 @@ emit(struct emit *o, const char *fmt, ...)
 void
 emit_ints(struct emit *o, const char *name, const uint8_t *p, size_t n, bool comma)
 {
+	char text[4 * 48 + 1];	/* of 48 numbers: reports have thousands */
+
 	emit(o, "\"%s\":[", name);
-	for (size_t i = 0; i < n; i++)
-		emit(o, "%s%u", i > 0 ? "," : "", p[i]);
+	for (size_t i = 0; i < n;) {
+		size_t len = 0;
+
+		for (size_t stop = MIN(n, i + 48); i < stop; i++)
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%u", i > 0 ? "," : "", p[i]);
+		emit(o, "%s", text);
+	}
 	emit(o, "]%s", comma ? "," : "");
 }
 
