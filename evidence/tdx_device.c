@@ -230,7 +230,7 @@ find_port(const struct evidence_env *env, uint32_t *port, bool *found, struct er
 
 	*found = false;
 	if (fd < 0)
-		return 0;
+		return errno == ENOENT ? 0 : err_sys_as(e, ERR_CONFIG, "tdx: %s", CONF);
 	rc = fs_read_fd(fd, CONF, &text, e);
 	if (rc == 0)
 		*found = qgs_port(buf_span(&text), port);

@@ -149,6 +149,15 @@ qgs(maybe_unused struct world *w, uint32_t port)
 	return pair[0];
 }
 
+/* The configuration is there, but not for us. */
+static bool forbidden;
+
+static int
+open_unless_forbidden(void *arg, const char *path, int flags)
+{
+	return forbidden && strncmp(path, "/etc/", 5) == 0 ? world_error(EACCES) : world_open(arg, path, flags);
+}
+
 static int
 ask(const char *device, const struct world_file *files, struct buf *out)
 {
@@ -156,6 +165,7 @@ ask(const char *device, const struct world_file *files, struct buf *out)
 	struct evidence_env env = world_env(&w);
 	int rc;
 
+	env.open = open_unless_forbidden;
 	buf_reset(out);
 	rc = tdx_device_quote(&env, data, out, &e);
 	if (w.pending >= 0)
@@ -197,6 +207,9 @@ test_ioctl_faults(void)
 	memset(&host, 0, sizeof(host));
 	host.report = 0xc4405401;
 	fails(ask("/dev/tdx_guest", NULL, &out), ERR_EVIDENCE, "a driver without quotes");
+	forbidden = true;
+	fails(ask("/dev/tdx_guest", NULL, &out), ERR_CONFIG, "a configuration that may not be read");
+	forbidden = false;
 	ok(strstr(e.msg, "/etc/tdx-attest.conf") != NULL, "what else could be is told");
 	host.quote = 0x80105404;
 	host.sgx = true;
