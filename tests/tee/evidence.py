@@ -252,6 +252,9 @@ def rest(test):
         bound = bytes(json.loads(out)["attestation_report"]["report_data"]).hex() if status == 0 else text
         test.ok(bound == data.ljust(128, "0"), f"report data of {size} bytes", bound)
     if FUSE:
+        status, out, text = test.get("cca", [])
+        token = bytes(json.loads(out)["token"]) if status == 0 else b""
+        test.ok(bytes.fromhex(SENT).ljust(64, b"\0") in token, "CCA: the token of configfs-tsm", text)
         command = f"for i in 1 2 3 4 5 6; do '{test.program}' evidence get --report-data {SENT} >'{test.work}/at-once.'$i & " \
             "done; wait"
         _, _, text = test.emulate("tdx", [], "sh", "-c", command)
