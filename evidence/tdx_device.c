@@ -245,7 +245,7 @@ tdx_device_quote(const struct evidence_env *env, const uint8_t data[EVIDENCE_DAT
 	const struct generation *g;
 	autoclose int fd = -1;
 	uint32_t port = 0;
-	bool by_vsock;
+	bool by_vsock = false;
 	int rc;
 
 	g = open_device(env, &fd);
