@@ -61,10 +61,11 @@ build/lint/%.shellcheck: %
 	$(Q)shellcheck -x -S warning $<
 	@touch $@
 
+# Of style nothing: which other manuals there are, is the machine's affair.
 build/lint/%.mandoc: %
 	@mkdir -p $(@D)
 	$(call say,MANDOC,$<)
-	$(Q)mandoc -Tlint $<
+	$(Q)mandoc -Tlint -Wwarning $<
 	@touch $@
 
 build/lint/%.text: % mk/lint-text.sh
