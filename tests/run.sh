@@ -3,8 +3,9 @@
 # "N passed, N failed, N skipped".
 # usage: run.sh [--label NAME] [--bin DIR] [--slow FACTOR] [--skips allowed] KIND:FILE...
 #   unit, fuzz     programs: run once, several at a time (fuzz with its corpus folder)
-#   check, boot    scripts: run once, one after the other
+#   check, boot    scripts: run once
 #   e2e            scenarios: run as root and again as an unprivileged user, or once without root
+# As many run side by side as there are processors, of scenarios and scripts CHECK_JOBS.
 # Each run has a fresh HOME and TMPDIR, its own process group, and a time limit, which a script may set by
 # a line "# time-limit: SECONDS". Logs: build/test-logs/LABEL. A test that was skipped in every mode it ran
 # in counts as failed too, since nothing has shown it to work; CHECK_ALLOW_SKIP=1 accepts that.
@@ -162,9 +163,9 @@ if [ "$(id -u)" -eq 0 ] && [ "$scenarios" = yes ] && ! as_user test -r "$top/tes
 	there=$copy
 fi
 
-# The jobs as lines "KIND FILE MODE TOP": those of the first list run side by side.
+# The jobs as lines "KIND FILE MODE TOP": programs first, then what starts others.
 : >"$logs/jobs"
-: >"$logs/serial"
+: >"$logs/scripts"
 for entry; do
 	kind=${entry%%:*}
 	file=${entry#*:}
@@ -172,21 +173,21 @@ for entry; do
 	unit | fuzz) echo "$kind $file once $top" >>"$logs/jobs" ;;
 	e2e)
 		if [ "$(id -u)" -eq 0 ]; then
-			echo "$kind $file root $top" >>"$logs/serial"
-			echo "$kind $file user-of-root $there" >>"$logs/serial"
+			echo "$kind $file root $top" >>"$logs/scripts"
+			echo "$kind $file user-of-root $there" >>"$logs/scripts"
 		else
-			echo "$kind $file user $top" >>"$logs/serial"
+			echo "$kind $file user $top" >>"$logs/scripts"
 		fi
 		;;
-	*) echo "$kind $file once $top" >>"$logs/serial" ;;
+	*) echo "$kind $file once $top" >>"$logs/scripts" ;;
 	esac
 done
 xargs -r -L 1 -P "$(nproc)" "$0" --one "$logs" <"$logs/jobs" || :
-xargs -r -L 1 -P "${CHECK_JOBS:-1}" "$0" --one "$logs" <"$logs/serial" || :
+xargs -r -L 1 -P "${CHECK_JOBS:-$(nproc)}" "$0" --one "$logs" <"$logs/scripts" || :
 
 # --- the sum
 find "$logs" -name '*.result' -exec cat {} + >"$logs/all"
-jobs=$(cat "$logs/jobs" "$logs/serial" | wc -l)
+jobs=$(cat "$logs/jobs" "$logs/scripts" | wc -l)
 results=$(find "$logs" -name '*.result' | wc -l)
 awk -F'|' -v allow="${CHECK_ALLOW_SKIP:-0}" -v lost="$((jobs - results))" '
 	# fields: result, program, test
