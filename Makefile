@@ -87,7 +87,7 @@ check-run:
 check-san: setup
 	$(Q)$(MAKE) check-san-run
 check-san-run: $(UNIT:%=build/san/tests/%) $(FUZZ:%=build/san/tests/replay_%) san
-	$(Q)tests/run.sh --label check-san --slow 4 --skips allowed --bin build/san/bin $(UNIT:%=unit:build/san/tests/%) \
+	$(Q)tests/run.sh --label check-san --slow 4 --skips allowed --modes one --bin build/san/bin $(UNIT:%=unit:build/san/tests/%) \
 		$(FUZZ:%=fuzz:build/san/tests/replay_%) $(E2E:%=e2e:%)
 
 ## fuzz: run the fuzzers SECONDS=60 each (FUZZ=name for one of them)

@@ -1,10 +1,11 @@
 #!/bin/sh
 # Runs test programs that print TAP, counts and shows what failed. The last line is
 # "N passed, N failed, N skipped".
-# usage: run.sh [--label NAME] [--bin DIR] [--slow FACTOR] [--skips allowed] KIND:FILE...
+# usage: run.sh [--label NAME] [--bin DIR] [--slow FACTOR] [--skips allowed] [--modes one] KIND:FILE...
 #   unit, fuzz     programs: run once, several at a time (fuzz with its corpus folder)
 #   check, boot    scripts: run once
-#   e2e            scenarios: run as root and again as an unprivileged user, or once without root
+#   e2e            scenarios: run as root and again as an unprivileged user, or once without root; --modes one:
+#                  as whoever calls, alone
 # As many run side by side as there are processors, of scenarios and scripts CHECK_JOBS.
 # Each run has a fresh HOME and TMPDIR, its own process group, and a time limit, which a script may set by
 # a line "# time-limit: SECONDS". Logs: build/test-logs/LABEL. A test that was skipped in every mode it ran
@@ -119,6 +120,7 @@ if [ "${1-}" = --one ]; then
 fi
 
 label=tests
+modes=all
 RUN_BIN=build
 RUN_SLOW=1
 while :; do
@@ -126,6 +128,7 @@ while :; do
 	--label) label=$2 ;;
 	--bin) RUN_BIN=$2 ;;
 	--slow) RUN_SLOW=$2 ;;
+	--modes) modes=$2 ;;
 	--skips) CHECK_ALLOW_SKIP=$([ "$2" = allowed ] && echo 1 || echo 0) ;;
 	*) break ;;
 	esac
@@ -174,7 +177,7 @@ for entry; do
 	e2e)
 		if [ "$(id -u)" -eq 0 ]; then
 			echo "$kind $file root $top" >>"$logs/scripts"
-			echo "$kind $file user-of-root $there" >>"$logs/scripts"
+			[ "$modes" = one ] || echo "$kind $file user-of-root $there" >>"$logs/scripts"
 		else
 			echo "$kind $file user $top" >>"$logs/scripts"
 		fi
