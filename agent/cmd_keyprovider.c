@@ -206,11 +206,7 @@ wait_for_end(struct provider_job *j, struct err *e)
 
 	if (rc == -ERR_CANCELLED)
 		return 0;
-	if (rc == 0 && j->m.crash.code != ERR_NONE)
-		*e = j->m.crash;
-	else if (rc == 0)
-		err_set(e, ERR_CRASH, "a process ended");
-	return -(int)e->code;
+	return rc == 0 ? monitor_died(&j->m, "a process ended", e) : -(int)e->code;
 }
 
 static int

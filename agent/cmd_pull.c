@@ -166,12 +166,8 @@ serve_pull(struct job *j, struct err *e)
 		automsg m;
 		int rc = monitor_await(&j->m, j->roles.pull, rules, &m, e);
 
-		if (rc == 0 && j->m.crash.code != ERR_NONE) {
-			*e = j->m.crash;
-			return -(int)e->code;
-		}
 		if (rc == 0)
-			return err_set(e, ERR_CRASH, "the pull process died");
+			return monitor_died(&j->m, "the pull process died", e);
 		if (rc < 0)
 			return rc;
 		if (m.type == M_PULL_DONE)

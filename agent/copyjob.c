@@ -272,15 +272,6 @@ take_result(struct job *j, const struct msg *m, struct err *e)
 	return msg_get_end(&r) ? 0 : err_set(e, ERR_PROTO, "result that cannot be read");
 }
 
-static int
-copy_died(const struct job *j, struct err *e)
-{
-	if (j->m.crash.code == ERR_NONE)
-		return err_set(e, ERR_CRASH, "the copy process died");
-	*e = j->m.crash;
-	return -(int)e->code;
-}
-
 /* Serves the copy role until its verdict. */
 static int
 serve_copy(struct job *j, struct err *e)
@@ -298,7 +289,7 @@ serve_copy(struct job *j, struct err *e)
 		int rc = monitor_await(&j->m, j->copy, rules, &m, e);
 
 		if (rc == 0)
-			return copy_died(j, e);
+			return monitor_died(&j->m, "the copy process died", e);
 		if (rc < 0)
 			return rc;
 		if (m.type == M_COPY_DONE)

@@ -324,6 +324,15 @@ on_message(void *arg, int fd, maybe_unused short revents)
 }
 
 int
+monitor_died(const struct monitor *m, const char *text, struct err *e)
+{
+	if (m->crash.code == ERR_NONE)
+		return err_set(e, ERR_CRASH, "%s", text);
+	*e = m->crash;
+	return -(int)e->code;
+}
+
+int
 monitor_await(struct monitor *m, int fd, const struct msg_rule *rules, struct msg *out,
     struct err *e)
 {

@@ -60,6 +60,9 @@ void monitor_end(struct monitor *, pid_t *pid);
  */
 int monitor_await(struct monitor *, int fd, const struct msg_rule *, struct msg *, struct err *) must_check;
 
+/* After a 0 of monitor_await: what the first killed role died of, or CRASH with this text. Returns -code. */
+int monitor_died(const struct monitor *, const char *text, struct err *) must_check;
+
 /* Waits for one role to end; its wait status. -ERR_TIMEOUT: it had to be killed. */
 int monitor_wait(struct monitor *, pid_t, int timeout_ms, int *status, struct err *) must_check;
 

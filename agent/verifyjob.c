@@ -129,12 +129,8 @@ await_verdict(struct job *j, struct err *e)
 		automsg m;
 		int rc = monitor_await(&j->m, j->roles.pull, rules, &m, e);
 
-		if (rc == 0 && j->m.crash.code != ERR_NONE) {
-			*e = j->m.crash;
-			return -(int)e->code;
-		}
 		if (rc <= 0)
-			return rc < 0 ? rc : err_set(e, ERR_CRASH, "the pull process died");
+			return rc < 0 ? rc : monitor_died(&j->m, "the pull process died", e);
 		if (m.type == M_PULL_DONE)
 			return take_verdict(j, &m, e);
 		rc = m.type == M_POLICY_NOTE ? take_note(j, &m, e) :
