@@ -19,6 +19,7 @@
 struct puller {
 	struct pull_request	request;
 	struct buf		policy;
+	struct err		refused;	/* the policy is none; told when the set-up is complete */
 	struct source		source;
 	struct signatures	signatures;
 	bool			owners;
@@ -195,7 +196,6 @@ take_file(struct puller *p, const struct msg *m, struct err *e)
 {
 	struct msg_reader r = msg_reader(m);
 	uint8_t which = msg_get_u8(&r);
-	int rc;
 
 	if (!msg_get_end(&r) || which > PULL_FILE_SIGSTORE)
 		return err_set(e, ERR_PROTO, "file");
@@ -203,9 +203,8 @@ take_file(struct puller *p, const struct msg *m, struct err *e)
 		signatures_add_config(&p->signatures, m->fds[0]);
 		return 0;
 	}
-	rc = fs_read_fd(m->fds[0], "policy", &p->policy, e);
-	if (rc < 0)
-		return err_set(e, ERR_POLICY_INVALID, "policy: it cannot be read, or has more than %zu bytes",
+	if (fs_read_fd(m->fds[0], "policy", &p->policy, e) < 0)
+		(void)err_set(&p->refused, ERR_POLICY_INVALID, "policy: it cannot be read, or has more than %zu bytes",
 		    LIMIT_POLICY);
 	return 0;
 }
@@ -252,6 +251,10 @@ pull(struct puller *p, struct pull_result *res, struct err *e)
 		rc = set_up(p, e);
 	if (rc < 0)
 		return rc;
+	if (p->refused.code != ERR_NONE) {
+		*e = p->refused;
+		return -(int)e->code;
+	}
 	env.policy = signatures_env(&p->signatures);
 	p->request.policy = buf_span(&p->policy);
 	return pull_image(&p->request, &env, res, e);

@@ -316,10 +316,9 @@ receive(int fd, struct buf *packet, int fds[LIMIT_MSG_FDS], size_t *nfds,
 		n = sys->recvmsg(fd, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		if (n >= 0)
 			break;
-		if (errno == EINTR)
+		/* Told once, when the peer closed with messages unread: its own last ones still wait behind it. */
+		if (errno == EINTR || errno == ECONNRESET)
 			continue;
-		if (errno == ECONNRESET)
-			return 0;
 		if (errno != EAGAIN)
 			return err_sys(e, "recvmsg");
 		rc = wait_ready(fd, POLLIN, deadline, e);

@@ -183,6 +183,25 @@ test_waiting(void)
 	close(pair[0]);
 }
 
+/* A process that answers before it has read everything, and ends. */
+static void
+test_last_words(void)
+{
+	automsg in, out;
+	int pair[2];
+
+	msg_init(&in, 0, 0);
+	msg_init(&out, T_TEXT, 5);
+	works(msg_pair(pair, &e), "pair");
+	works(msg_put_str(&out, "unread", &e), "a message");
+	works(msg_send(pair[0], &out, 1000, &e), "is sent");
+	works(msg_send(pair[1], &out, 1000, &e), "an answer");
+	close(pair[1]);
+	is_int(msg_recv(pair[0], rules, 1000, &in, &e), 1, "the answer of one that ended without reading");
+	is_int(msg_recv(pair[0], rules, 1000, &in, &e), 0, "and then its end");
+	close(pair[0]);
+}
+
 static void
 try_mutant(struct span s, maybe_unused void *arg)
 {
@@ -229,6 +248,7 @@ main(void)
 	test_rules();
 	test_descriptors();
 	test_waiting();
+	test_last_words();
 	ok(mutate((struct span){ valid, sizeof(valid) }, sizeof(valid), try_mutant, NULL) > 300, "mutants");
 	ok(fault_each(FAULT_ALLOC, ENOMEM, false, once, NULL) > 0, "no memory at any point");
 	ok(fault_each(FAULT_IO, EIO, false, once, NULL) > 0, "no I/O at any point");
