@@ -13,6 +13,8 @@
 #include "lib/fs.h"
 #include "lib/sys.h"
 
+#define FIRST_OF_GUEST	3	/* register; those below are the firmware's */
+
 static const char *const cert_dirs[] = { "/opt/csv/hsk_cek", "/opt/hygon/csv/hsk_cek" };
 
 static bool
@@ -23,16 +25,27 @@ probe(const struct evidence_env *env)
 	return fd >= 0;
 }
 
+/* -1 with errno, or what the firmware says: 0 when it has done it. */
+static int64_t
+call_registers(const struct evidence_env *env, int fd, uint16_t subcommand, uint8_t *bytes, size_t size)
+{
+	uint8_t call[CSV_RTMR_IOCTL] = { 0 };
+
+	put_le(call + CSV_RTMR_BUF, uapi_address(bytes), 8);
+	put_le(call + CSV_RTMR_LEN, size, 8);
+	put_le(call + CSV_RTMR_SUBCMD, subcommand, 2);
+	if (env->ioctl(env->arg, fd, CSV_CMD_RTMR, call) != 0)
+		return -1;
+	return le32(call + CSV_RTMR_FW_ERROR);
+}
+
 /* Firmware with registers makes extended reports, too. */
 static bool
 has_extended(const struct evidence_env *env, int fd)
 {
-	uint8_t status[CSV_RTMR_STATUS_SIZE] = { 0 }, call[CSV_RTMR_IOCTL] = { 0 };
+	uint8_t status[CSV_RTMR_STATUS_SIZE] = { 0 };
 
-	put_le(call + CSV_RTMR_BUF, uapi_address(status), 8);
-	put_le(call + CSV_RTMR_LEN, sizeof(status), 8);
-	put_le(call + CSV_RTMR_SUBCMD, CSV_RTMR_STATUS, 2);
-	return env->ioctl(env->arg, fd, CSV_CMD_RTMR, call) == 0 && le32(call + CSV_RTMR_FW_ERROR) == 0;
+	return call_registers(env, fd, CSV_RTMR_STATUS, status, sizeof(status)) == 0;
 }
 
 static int
@@ -128,6 +141,32 @@ raw(const struct evidence *ev, struct buf *out, struct err *e)
 	return csv_raw(buf_span(&ev->report), buf_span(&ev->certs), out, e);
 }
 
+/* ENOTTY: a guest without registers; ENODEV: firmware without. */
+static int
+extend(const struct evidence_env *env, unsigned pcr, struct span digest, struct err *e)
+{
+	const unsigned index = eventlog_register(pcr);
+	uint8_t event[CSV_EXTEND_SIZE] = { 0 };
+	autoclose int fd = -1;
+	int64_t rc;
+
+	if (digest.len != CSV_DIGEST)
+		return err_set(e, ERR_BUG, "csv: register %u by %zu bytes", index, digest.len);
+	if (index < FIRST_OF_GUEST)
+		return err_set(e, ERR_UNSUPPORTED, "csv: register %u is the firmware's", index);
+	fd = env->open(env->arg, CSV_DEVICE, O_RDONLY);
+	if (fd < 0)
+		return err_sys_as(e, ERR_NO_TEE, "csv: %s", CSV_DEVICE);
+	event[CSV_EXTEND_INDEX] = (uint8_t)index;
+	put_le(event + CSV_EXTEND_LEN, CSV_DIGEST, 2);
+	memcpy(event + CSV_EXTEND_DIGEST, digest.p, CSV_DIGEST);
+	rc = call_registers(env, fd, CSV_RTMR_EXTEND, event, sizeof(event));
+	if (rc < 0)
+		return err_sys_as(e, errno == ENOTTY || errno == ENODEV ? ERR_UNSUPPORTED : ERR_EVIDENCE,
+		    "csv: extend register %u", index);
+	return rc == 0 ? 0 : err_set(e, ERR_EVIDENCE, "csv: extend register %u: firmware error %#" PRIx64, index, (uint64_t)rc);
+}
+
 const struct attester_ops attester_csv = {
 	.name = "csv",
 	.data_max = EVIDENCE_DATA,
@@ -136,4 +175,6 @@ const struct attester_ops attester_csv = {
 	.collect = collect,
 	.json = json,
 	.raw = raw,
+	.extend = extend,
+	.extend_alg = HASH_SM3,
 };

@@ -54,9 +54,12 @@ hmac_sm3(const uint8_t key[CSV_MNONCE], struct span message, uint8_t out[HASH_MA
 	return rc < 0 ? rc : hash_once(HASH_SM3, (struct span){ pad, sizeof(pad) }, out, e);
 }
 
-/* 1: it is a report of this version over data and nonce, with a good MAC. */
+/* How far a report agrees with what was asked. */
+enum verdict { OTHER_DATA, OTHER_NONCE, WRONG_MAC, OURS };
+
+/* As a report of this version: a verdict, or -err. */
 static int
-is_ours(struct span page, int version, const uint8_t data[64], const uint8_t mnonce[CSV_MNONCE], struct err *e)
+judge(struct span page, int version, const uint8_t data[64], const uint8_t mnonce[CSV_MNONCE], struct err *e)
 {
 	static const uint8_t none[4];
 	const uint8_t *anonce = version == 1 ? page.p + ANONCE : none;
@@ -67,29 +70,46 @@ is_ours(struct span page, int version, const uint8_t data[64], const uint8_t mno
 	static_assert(MNONCE == DATA + 64, "one behind the other");
 	memcpy(bound, page.p + DATA, sizeof(bound));
 	mask(bound, sizeof(bound), anonce);
-	if (memcmp(bound, data, 64) != 0 || memcmp(bound + 64, mnonce, CSV_MNONCE) != 0)
-		return 0;
+	if (memcmp(bound, data, 64) != 0)
+		return OTHER_DATA;
+	if (memcmp(bound + 64, mnonce, CSV_MNONCE) != 0)
+		return OTHER_NONCE;
 	rc = hmac_sm3(mnonce, tail, mac, e);
 	if (rc < 0)
 		return rc;
-	return crypto_equal((struct span){ mac, MAC_SIZE }, (struct span){ tail.p + tail.len, MAC_SIZE });
+	return crypto_equal((struct span){ mac, MAC_SIZE }, (struct span){ tail.p + tail.len, MAC_SIZE }) ? OURS : WRONG_MAC;
+}
+
+static int
+refuse(enum verdict v, struct err *e)
+{
+	static const char *const why[] = {
+		[OTHER_DATA] = "the report binds other data than was asked for",
+		[OTHER_NONCE] = "the report answers another request: it has another nonce",
+		[WRONG_MAC] = "PEK or chip id were changed on their way: wrong MAC",
+	};
+
+	assert(v < OURS);
+	return err_set(e, ERR_EVIDENCE, "csv: %s", why[v]);
 }
 
 int
 csv_report_open(struct span page, const uint8_t data[64], const uint8_t mnonce[CSV_MNONCE], struct buf *out,
     struct err *e)
 {
-	int version = 2, ours = 0, rc;
+	int version = 3, verdict = OTHER_DATA, best = OTHER_DATA, rc;
 	uint8_t *tail;
 
 	if (page.len != CSV_REPORT_SIZE)
 		return err_set(e, ERR_EVIDENCE, "csv: a report of %zu bytes", page.len);
-	for (; version > 0 && ours == 0; version -= ours == 0)
-		ours = is_ours(page, version, data, mnonce, e);
-	if (ours < 0)
-		return ours;
-	if (ours == 0)
-		return err_set(e, ERR_EVIDENCE, "csv: the report binds other data than was asked for, or was changed on its way");
+	while (version > 1 && verdict >= 0 && verdict != OURS) {
+		verdict = judge(page, --version, data, mnonce, e);
+		best = MAX(best, verdict);
+	}
+	if (verdict < 0)
+		return verdict;
+	if (verdict != OURS)
+		return refuse((enum verdict)best, e);
 	rc = buf_add_span(out, page, e);
 	if (rc < 0)
 		return rc;

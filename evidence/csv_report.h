@@ -12,8 +12,8 @@
 #define CSV_MNONCE		16
 
 /*
- * The report as verifiers get it: 4096 bytes, PEK and chip id plain, the firmware's random bytes zero. -ERR_EVIDENCE: neither
- * version fits this data and nonce, or its MAC is wrong: the host has changed PEK or chip id.
+ * The report as verifiers get it: 4096 bytes, PEK and chip id plain, the firmware's random bytes zero. -ERR_EVIDENCE: it binds
+ * other data, has another nonce, or a wrong MAC: the host has changed PEK or chip id. Each is told apart.
  */
 int csv_report_open(struct span page, const uint8_t data[64], const uint8_t mnonce[CSV_MNONCE], struct buf *out,
     struct err *) must_check;

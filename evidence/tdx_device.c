@@ -25,10 +25,12 @@ static const struct generation {
 	const char	*path;
 	enum report_call report;
 	unsigned long	 quote[2], extend[2];	/* numbers to try; 0: none */
+	bool		 index_first;		/* of an extension */
 } generations[] = {
-	{ "/dev/tdx_guest", REPORT_INLINE, { TDX_GET_QUOTE, TDX_GET_QUOTE_V3 }, { TDX_EXTEND_RTMR, TDX_EXTEND_RTMR_V3 } },
-	{ "/dev/tdx-guest", REPORT_POINTERS, { TDX_GET_QUOTE_OLD, 0 }, { 0, 0 } },
-	{ "/dev/tdx-attest", REPORT_OVER, { TDX_GET_QUOTE_OLD, 0 }, { 0, 0 } },
+	{ "/dev/tdx_guest", REPORT_INLINE, { TDX_GET_QUOTE, TDX_GET_QUOTE_V3 }, { TDX_EXTEND_RTMR, TDX_EXTEND_RTMR_V3 },
+	    false },
+	{ "/dev/tdx-guest", REPORT_POINTERS, { TDX_GET_QUOTE_OLD, 0 }, { 0, 0 }, false },
+	{ "/dev/tdx-attest", REPORT_OVER, { TDX_GET_QUOTE_OLD, 0 }, { TDX_EXTEND_RTMR_OLD, 0 }, true },
 };
 
 static const struct generation *
@@ -263,10 +265,23 @@ tdx_device_quote(const struct evidence_env *env, const uint8_t data[EVIDENCE_DAT
 
 /* --- registers */
 
+static void
+fill_event(const struct generation *g, unsigned rtmr, struct span digest, uint8_t event[TDX_OLD_EXTEND_SIZE])
+{
+	assert(digest.len == TDX_DIGEST);
+	if (g->index_first) {
+		put_le(event, rtmr, TDX_OLD_EXTEND_DIGEST);
+		memcpy(event + TDX_OLD_EXTEND_DIGEST, digest.p, TDX_DIGEST);
+	} else {
+		memcpy(event, digest.p, TDX_DIGEST);
+		event[TDX_EXTEND_INDEX] = (uint8_t)rtmr;
+	}
+}
+
 static int
 extend_by_ioctl(const struct evidence_env *env, unsigned rtmr, struct span digest, struct err *e)
 {
-	uint8_t event[TDX_EXTEND_SIZE];
+	uint8_t event[TDX_OLD_EXTEND_SIZE] = { 0 };
 	const struct generation *g;
 	autoclose int fd = -1;
 	int rc = -1;
@@ -274,10 +289,9 @@ extend_by_ioctl(const struct evidence_env *env, unsigned rtmr, struct span diges
 	g = open_device(env, &fd);
 	if (g == NULL || g->extend[0] == 0)
 		return err_set(e, ERR_UNSUPPORTED, "tdx: this kernel extends no register");
-	memcpy(event, digest.p, digest.len);
-	event[TDX_EXTEND_INDEX] = (uint8_t)rtmr;
+	fill_event(g, rtmr, digest, event);
 	errno = ENOTTY;
-	for (size_t i = 0; i < ARRAY_LEN(g->extend) && rc != 0 && errno == ENOTTY; i++)
+	for (size_t i = 0; i < ARRAY_LEN(g->extend) && g->extend[i] != 0 && rc != 0 && errno == ENOTTY; i++)
 		rc = env->ioctl(env->arg, fd, g->extend[i], event);
 	if (rc != 0)
 		return err_sys_as(e, errno == ENOTTY ? ERR_UNSUPPORTED : ERR_EVIDENCE, "tdx: extend RTMR %u", rtmr);

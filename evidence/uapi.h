@@ -72,6 +72,8 @@ enum {
 	TDX_DIGEST	= 48,
 	TDX_EXTEND_INDEX = 48,		/* u8 behind the digest */
 	TDX_EXTEND_SIZE	= 49,
+	TDX_OLD_EXTEND_DIGEST = 8,	/* behind the index, a u64 */
+	TDX_OLD_EXTEND_SIZE = 56,
 };
 #define TDX_STATUS_IN_FLIGHT	UINT64_MAX
 #define TDX_GET_REPORT0		UAPI_IOC(3, 1088, 'T', 1)
@@ -81,10 +83,13 @@ enum {
 #define TDX_GET_QUOTE_OLD	UAPI_IOC(2, 8, 'T', 2)
 #define TDX_EXTEND_RTMR		UAPI_IOC(2, TDX_EXTEND_SIZE, 'T', 3)
 #define TDX_EXTEND_RTMR_V3	UAPI_IOC(1, TDX_EXTEND_SIZE, 'T', 3)
+#define TDX_EXTEND_RTMR_OLD	UAPI_IOC(2, 8, 'T', 4)	/* its size is a pointer's, not the argument's */
 static_assert(TDX_GET_REPORT0 == 0xc4405401 && TDX_GET_REPORT_OLD == 0xc0085401, "numbers of TDREPORT");
 static_assert(TDX_GET_QUOTE == 0x80105404 && TDX_GET_QUOTE_V3 == 0xc0105404 && TDX_GET_QUOTE_OLD == 0x80085402,
     "numbers of quotes");
-static_assert(TDX_EXTEND_RTMR == 0x80315403 && TDX_EXTEND_RTMR_V3 == 0x40315403, "numbers of registers");
+static_assert(TDX_EXTEND_RTMR == 0x80315403 && TDX_EXTEND_RTMR_V3 == 0x40315403 && TDX_EXTEND_RTMR_OLD == 0x80085404,
+    "numbers of registers");
+static_assert(TDX_OLD_EXTEND_DIGEST + TDX_DIGEST == TDX_OLD_EXTEND_SIZE, "layout of the oldest extension");
 
 /* Hygon: /dev/csv-guest */
 #define CSV_DEVICE	"/dev/csv-guest"
@@ -108,10 +113,16 @@ enum {
 	CSV_RTMR_STATUS	= 1,		/* subcommands */
 	CSV_RTMR_EXTEND	= 4,
 	CSV_RTMR_STATUS_SIZE = 3,
+	CSV_EXTEND_INDEX = 0,		/* u8: 3 or 4 */
+	CSV_EXTEND_LEN	= 2,		/* u16: CSV_DIGEST */
+	CSV_EXTEND_DIGEST = 4,
+	CSV_DIGEST	= 32,
+	CSV_EXTEND_SIZE	= 36,
 };
 #define CSV_CMD_GET_REPORT	UAPI_IOC(3, CSV_REPORT_IOCTL, 'D', 1)
 #define CSV_CMD_RTMR		UAPI_IOC(3, CSV_RTMR_IOCTL, 'D', 2)
 static_assert(CSV_CMD_GET_REPORT == 0xc0104401 && CSV_CMD_RTMR == 0xc0184402, "numbers of csv-guest");
-static_assert(sizeof(CSV_MAGIC) == CSV_REQ_FLAGS - CSV_REQ_MAGIC, "layout of csv-guest");
+static_assert(sizeof(CSV_MAGIC) == CSV_REQ_FLAGS - CSV_REQ_MAGIC && CSV_EXTEND_DIGEST + CSV_DIGEST == CSV_EXTEND_SIZE,
+    "layout of csv-guest");
 
 #endif

@@ -5,11 +5,12 @@
   probe.py report0 | report40 | report32 | report15 HEX      TDREPORT, of four driver generations
   probe.py quote NODE REQUEST FILE        the quote of the TDREPORT in FILE, by the ioctl
   probe.py qgs PORT FILE                  the same, by vsock
-  probe.py extend REQUEST INDEX HEX       an RTMR, by the ioctl
+  probe.py extend REQUEST INDEX HEX       an RTMR, by the ioctl; 80085404 is that of /dev/tdx-attest
   probe.py rtmr INDEX [HEX]               an RTMR by its file: extend with HEX, read
   probe.py snp HEX [CERTS]                report; with certificates into that file
   probe.py key                            a derived key
   probe.py csv HEX [2]                    report of version 1 or 2
+  probe.py csvrtmr INDEX [HEX]            a register of CSV: extend with HEX, read
 
 HEX is the report data. The name of an errno on standard error and status 1 if a call fails.
 """
@@ -154,7 +155,11 @@ def qgs(port, path):
 
 def extend(request, index, data):
     """By the ioctl"""
-    call("/dev/tdx_guest", int(request, 16), bytearray(bytes.fromhex(data).ljust(48, b"\0") + bytes([int(index)])))
+    data = bytes.fromhex(data).ljust(48, b"\0")
+    if request == "80085404":
+        call("/dev/tdx-attest", 0x80085404, bytearray(struct.pack("<Q", int(index)) + data))
+    else:
+        call("/dev/tdx_guest", int(request, 16), bytearray(data + bytes([int(index)])))
     return b""
 
 
@@ -212,10 +217,28 @@ def csv(data, version="1"):
     return room.raw
 
 
+def registers(command, data):
+    """One request about registers; what stands where the data was"""
+    room = buffer(data)
+    argument = bytearray(struct.pack("<QQHHI", ctypes.addressof(room), len(data), command, 0, 0))
+    call("/dev/csv-guest", 0xC0184402, argument)
+    if any(argument[20:]):
+        raise OSError(errno.EREMOTEIO, "")
+    return room.raw
+
+
+def csvrtmr(index, data=None):
+    """By the ioctl"""
+    if data:
+        registers(4, struct.pack("<BBH", int(index), 0, 32) + bytes.fromhex(data).ljust(32, b"\0"))
+    return registers(3, struct.pack("<I", 1 << int(index)) + bytes(32))[4:]
+
+
 def main():
     """Exit status"""
     name, *words = sys.argv[1:]
-    calls = {"tsm": tsm, "quote": quote, "qgs": qgs, "extend": extend, "rtmr": rtmr, "snp": snp, "key": key, "csv": csv}
+    calls = {"tsm": tsm, "quote": quote, "qgs": qgs, "extend": extend, "rtmr": rtmr, "snp": snp, "key": key, "csv": csv,
+             "csvrtmr": csvrtmr}
     try:
         out = tdreport(name, *words) if name.startswith("report") else calls[name](*words)
     except OSError as failed:

@@ -30,6 +30,11 @@ FAULTS = (
     ("tdx", ["--no-tsm", "--fault", "ioctl:EBUSY"], ["report0", SENT], "EBUSY"),
     ("tdx", ["--no-tsm"], ["extend", "80315403", "3", "00"], "ENOTTY"),
     ("tdx", ["--no-tsm", "--tdx-driver", "mvp"], ["extend", "80315403", "1", "00"], "EINVAL"),
+    ("tdx", ["--no-tsm", "--tdx-driver", "5.15"], ["extend", "80085404", "0", "00"], "EINVAL"),
+    ("csv", [], ["csvrtmr", "2", "00"], "EINVAL"),
+    ("csv", ["--csv1"], ["csvrtmr", "3", "00"], "ENOTTY"),
+    ("csv", ["--fault", "extend:EBUSY"], ["csvrtmr", "4", "00"], "EBUSY"),
+    ("csv", ["--fault", "status:9"], ["csvrtmr", "4", "00"], "EREMOTEIO"),
     ("tdx", ["--no-tsm", "--tdx-driver", "mvp", "--fault", "in-flight"], ["quote", "/dev/tdx_guest", "80105404",
                                                                        "REPORT"], "EREMOTEIO"),
     ("tdx", ["--no-tsm", "--tdx-driver", "mvp", "--fault", "empty"], ["quote", "/dev/tdx_guest", "80105404",
@@ -57,6 +62,7 @@ DOUBTFUL = (
     ("csv", ["--fault", "signature"], ["csv", SENT], "wrong signature of the report"),
     ("csv", ["--fault", "report-data"], ["csv", SENT], "other report data"),
     ("csv", ["--fault", "mac"], ["csv", SENT], "wrong MAC"),
+    ("csv", ["--fault", "nonce"], ["csv", SENT], "wrong MAC"),
     ("csv", ["--fault", "mac"], ["csv", SENT, "2"], "wrong MAC"),
     ("tdx", ["--fault", "signature"], ["tsm", "tdx_guest", SENT], "wrong signature of the quote"),
     ("tdx", ["--fault", "report-data"], ["tsm", "tdx_guest", SENT], "other report data"),
@@ -171,6 +177,27 @@ def devices(test):
         test.ok(report == into.read(), "SNP: a report of real hardware, unchanged", text)
 
 
+def registers(test):
+    """Extended by each ioctl; --registers tells what became of them"""
+    once = "a5" * 48
+    kept = test.file("registers")
+    for driver, request in ("mvp", "80315403"), ("v3", "40315403"), ("5.15", "80085404"):
+        status, _, text = test.probe("tdx", ["--no-tsm", "--tdx-driver", driver, "--registers", kept],
+                                     "extend", request, "3", once)
+        wanted = hashlib.sha384(bytes(48) + bytes.fromhex(once)).hexdigest()
+        with open(kept, encoding="ascii") as into:
+            lines = into.read().splitlines()
+        test.ok(status == 0 and lines[2:] == [f"rtmr2 {'00' * 48}", f"rtmr3 {wanted}"], f"TDX: extension, driver {driver}", text)
+    wanted = hashlib.new("sm3", bytes(32) + bytes.fromhex(once)[:32]).hexdigest()
+    status, report, text = test.emulate("csv", ["--registers", kept], "sh", "-c",
+                                        f'"$0" csvrtmr 4 {once[:64]} >&2 && "$0" csv {SENT} 2', f"{HERE}/probe.py")
+    status, text = test.verify_ours("csv", report) if status == 0 else (status, text)
+    with open(kept, encoding="ascii") as into:
+        lines = into.read().splitlines()
+    test.ok(status == 0 and f"rtmr4 {wanted}" in text and lines[3:] == [f"rtmr3 {'00' * 32}", f"rtmr4 {wanted}"],
+            "CSV: extension, and in the report", text)
+
+
 def trees(test):
     """configfs-tsm and the measurement files"""
     status, quote, text = test.probe("tdx", [], "tsm", "tdx_guest", SENT)
@@ -258,6 +285,7 @@ def main():
         else:
             itself(test)
             devices(test)
+            registers(test)
             if FUSE:
                 trees(test)
             faults(test)

@@ -74,13 +74,16 @@ test_open(void)
 		for (size_t k = 0; k < ARRAY_LEN(at); k++) {
 			s->page.data[at[k]] ^= 1;
 			fails(open_sample(s, &out), ERR_EVIDENCE, "byte %zu changed", at[k]);
+			ok(strstr(e.msg, k < 2 ? "other data" : k < 4 ? "another nonce" : "wrong MAC") != NULL, "is told: %s", e.msg);
 			s->page.data[at[k]] ^= 1;
 		}
 		s->data[0] ^= 1;
 		fails(open_sample(s, &out), ERR_EVIDENCE, "asked for other data");
+		ok(strstr(e.msg, "other data") != NULL, "is told");
 		s->data[0] ^= 1;
 		s->mnonce[15] ^= 1;
 		fails(open_sample(s, &out), ERR_EVIDENCE, "asked with another nonce");
+		ok(strstr(e.msg, "another nonce") != NULL, "is told");
 		s->mnonce[15] ^= 1;
 		s->page.len--;
 		fails(open_sample(s, &out), ERR_EVIDENCE, "a byte less than a page");
@@ -145,8 +148,10 @@ test_json(void)
 /* --- the device */
 
 static struct {
-	bool	registers, other_version, broken_mac;
+	bool	registers, other_version, broken_mac, other_nonce;
 	int	why;
+	uint32_t error;		/* of registers */
+	uint8_t	extended[36];
 	size_t	len;		/* of the request */
 } firmware;
 
@@ -186,7 +191,12 @@ csv_guest(maybe_unused struct world *w, unsigned long request, void *argument)
 
 	if (request == 0xc0184402) {
 		if (!firmware.registers)
-			return world_error(ENODEV);
+			return world_error(firmware.why != 0 ? firmware.why : ENODEV);
+		put_le(call + 20, firmware.error, 4);
+		if (le16(call + 16) == 4 && le64(call + 8) == sizeof(firmware.extended)) {
+			memcpy(firmware.extended, page, sizeof(firmware.extended));
+			return 0;
+		}
 		return le16(call + 16) == 1 && le64(call + 8) == 3 ? 0 : world_error(EINVAL);
 	}
 	if (request != 0xc0104401 || le32(call + 8) != 4096 || (uintptr_t)page % 4096 != 0)
@@ -203,6 +213,8 @@ csv_guest(maybe_unused struct world *w, unsigned long request, void *argument)
 		extended = !extended;
 	memcpy(page, extended ? v2.page.data : v1.page.data, 4096);
 	memcpy(page + 64, ask, 80);
+	if (firmware.other_nonce)
+		page[128] ^= 1;
 	for (size_t i = 64; i < 144 && !extended; i++)
 		page[i] ^= page[188 + i % 4];
 	tail = extended ? 1168 : 336;
@@ -264,12 +276,53 @@ test_certs(void)
 	fails(ask(&bad, CSV_HSK_CEK_SIZE - 1), ERR_EVIDENCE, "a file of another size");
 	firmware.broken_mac = true;
 	fails(ask(&none, 0), ERR_EVIDENCE, "a wrong MAC");
+	ok(strstr(e.msg, "wrong MAC") != NULL, "is told");
 	firmware.broken_mac = false;
+	firmware.other_nonce = true;
+	fails(ask(&none, 0), ERR_EVIDENCE, "another nonce");
+	ok(strstr(e.msg, "another nonce") != NULL, "is told");
+	firmware.other_nonce = false;
 	firmware.why = EIO;
 	fails(ask(&none, 0), ERR_EVIDENCE, "a device that fails");
 	firmware.why = ETIMEDOUT;
 	fails(ask(&none, 0), ERR_TIMEOUT, "a device that does not answer");
 	memset(&firmware, 0, sizeof(firmware));
+}
+
+static void
+test_extend(void)
+{
+	struct world w = { .device = "/dev/csv-guest", .answer = csv_guest };
+	struct evidence_env env = world_env(&w);
+	uint8_t digest[32] = { 1, [31] = 2 };
+	const struct span good = { digest, sizeof(digest) };
+	const struct { unsigned pcr; uint8_t index; } registers[] = { { 8, 3 }, { 15, 3 }, { 16, 4 }, { 17, 4 }, { 23, 4 } };
+
+	is_int(attester_csv.extend_alg, HASH_SM3, "digests are SM3");
+	firmware.registers = true;
+	for (size_t i = 0; i < ARRAY_LEN(registers); i++) {
+		const uint8_t head[4] = { registers[i].index, 0, 32, 0 };
+
+		works(attester_csv.extend(&env, registers[i].pcr, good, &e), "PCR %u", registers[i].pcr);
+		ok(memcmp(firmware.extended, head, 4) == 0 && memcmp(firmware.extended + 4, digest, 32) == 0, "its register");
+	}
+	w.calls = 0;
+	fails(attester_csv.extend(&env, 7, good, &e), ERR_UNSUPPORTED, "PCR 7: register 1 is the firmware's");
+	fails(attester_csv.extend(&env, 4, good, &e), ERR_UNSUPPORTED, "PCR 4: register 2, too");
+	fails(attester_csv.extend(&env, 17, (struct span){ digest, 31 }, &e), ERR_BUG, "31 bytes");
+	is_int(w.calls, 0, "none of these is asked for");
+	firmware.error = 5;
+	fails(attester_csv.extend(&env, 17, good, &e), ERR_EVIDENCE, "the firmware refuses");
+	ok(strstr(e.msg, "0x5") != NULL, "its error is told");
+	memset(&firmware, 0, sizeof(firmware));
+	fails(attester_csv.extend(&env, 17, good, &e), ERR_UNSUPPORTED, "firmware without registers");
+	firmware.why = ENOTTY;
+	fails(attester_csv.extend(&env, 17, good, &e), ERR_UNSUPPORTED, "a guest without them");
+	firmware.why = EIO;
+	fails(attester_csv.extend(&env, 17, good, &e), ERR_EVIDENCE, "a device that fails");
+	memset(&firmware, 0, sizeof(firmware));
+	w.device = NULL;
+	fails(attester_csv.extend(&env, 17, good, &e), ERR_NO_TEE, "no device");
 }
 
 static int
@@ -305,6 +358,7 @@ main(void)
 	test_json();
 	test_device();
 	test_certs();
+	test_extend();
 	ok(fault_each(FAULT_ALLOC, 0, false, run_once, &w) > 0, "every allocation fails once");
 	ok(fault_each(FAULT_IO, EIO, false, run_once, &w) > 0, "every call fails once");
 	buf_free(&real.page);

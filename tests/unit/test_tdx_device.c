@@ -129,6 +129,10 @@ driver(struct world *w, unsigned long request, void *argument)
 		memcpy(w->written, argument, w->written_len = 49);
 		return 0;
 	}
+	if (request == 0x80085404 && w->level[0] == 'R') {
+		memcpy(w->written, argument, w->written_len = 56);
+		return 0;
+	}
 	return world_error(ENOTTY);
 }
 
@@ -339,6 +343,11 @@ test_extend(void)
 	w.level[0] = 'R';
 	works(attester_tdx.extend(&env, 8, (struct span){ digest, 48 }, &e), "by ioctl");
 	ok(w.written_len == 49 && w.written[48] == 2 && memcmp(w.written, digest, 48) == 0, "RTMR 2");
+	w.device = "/dev/tdx-attest";
+	works(attester_tdx.extend(&env, 17, (struct span){ digest, 48 }, &e), "by the oldest driver");
+	ok(w.written_len == 56 && le64(w.written) == 3 && memcmp(w.written + 8, digest, 48) == 0, "RTMR 3 in front");
+	w.level[0] = '\0';
+	fails(attester_tdx.extend(&env, 17, (struct span){ digest, 48 }, &e), ERR_UNSUPPORTED, "which may not know it");
 	w.device = "/dev/tdx-guest";
 	fails(attester_tdx.extend(&env, 8, (struct span){ digest, 48 }, &e), ERR_UNSUPPORTED, "an old driver");
 }

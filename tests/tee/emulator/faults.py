@@ -14,6 +14,7 @@ CONTENT = {
     "generation": "somebody else writes to the directory of configfs-tsm",
     "report-data": "the answer binds other report data than asked for",
     "signature": "the signature is wrong",
+    "nonce": "CSV: the report has another nonce",
     "mac": "CSV: the MAC over PEK and chip id is wrong",
     "status": "the firmware answers with this status",
     "vmm-error": "SNP: 1 the certificates need more room, 2 busy",

@@ -65,6 +65,8 @@ class Platform:
         """What both versions begin with"""
         if self.faults.take("report-data"):
             report_data = bytes([report_data[0] ^ 1]) + report_data[1:]
+        if self.faults.take("nonce"):
+            nonce = bytes([nonce[0] ^ 1]) + nonce[1:]
         return (sm2.sm3(b"emulated owner") + b"emulated vm".ljust(16, b"\0") + bytes(16) + report_data + nonce +
                 self.registers[0] + struct.pack("<I", 0x00030045))
 

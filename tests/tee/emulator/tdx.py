@@ -23,7 +23,7 @@ DRIVERS = {
     "v3": ("/dev/tdx_guest", {0xC4405401: "report0", 0x40315403: "extend", 0xC0105404: "quote"}),
     "5.19a": ("/dev/tdx-guest", {0xC0085401: "report_40", 0x80085402: "quote"}),
     "5.19b": ("/dev/tdx-guest", {0xC0085401: "report_32", 0x80085402: "quote"}),
-    "5.15": ("/dev/tdx-attest", {0xC0085401: "report_in_place", 0x80085402: "quote", 0x80085404: "extend"}),
+    "5.15": ("/dev/tdx-attest", {0xC0085401: "report_in_place", 0x80085402: "quote", 0x80085404: "extend_old"}),
 }
 
 
@@ -145,6 +145,13 @@ class Device:
         if data[48] not in (2, 3):
             raise OSError(errno.EINVAL, "")
         self.platform.extend(data[48], data[:48])
+
+    def extend_old(self, argument, memory):
+        """The same with the index in front"""
+        index = struct.unpack("<Q", memory.read(argument, 8))[0]
+        if index not in (2, 3):
+            raise OSError(errno.EINVAL, "")
+        self.platform.extend(index, memory.read(argument + 8, 48))
 
     def quote(self, argument, memory):
         """The buffer shared with the host, with a message of the quote generation service in it"""
