@@ -11,7 +11,8 @@
  *            ├─ key     brokers, resources, unwrapping
  *            ├─ pull    manifests, configuration, policy; never a key
  *            │  or copy: manifests, for encrypt, decrypt and inspect; never a key
- *            ├─ rpc     frames of callers; their calls go to key
+ *            ├─ rpc     frames of callers; their calls go to key, tee and monitor
+ *            ├─ job     a pull of the daemon: a monitor itself, with net, key, pull … below it
  *            ├─ tee     evidence: asks the kernel, and the host by vsock
  *            ├─ gpg     one OpenPGP signature, by the program gpg; one for each
  *            └─ a pair for each layer:
@@ -52,6 +53,9 @@ enum {
 	COPY_FD_DESTINATION,			/* takes M_STORE */
 	COPY_FD_REPORT,				/* inspect: a file for what was found */
 	RPC_FD_KEY = 4,
+	RPC_FD_TEE,				/* closed in aa-keyprovider */
+	TEE_FD_RPC = 4,				/* calls of others; closed unless it serves them */
+	JOB_FD_IMAGE = 4,			/* this executable */
 	GPG_FD_PULL = 4, GPG_FD_HOME, GPG_FD_PROGRAM,
 	CRYPT_FD_OUT = 4, CRYPT_FD_KEY,
 	UNPACK_FD_IN = 4, UNPACK_FD_ROOTFS, UNPACK_FD_OPAQUE,
@@ -113,13 +117,26 @@ enum {
 	M_KEY_CONNECT,	/* key → monitor, KEY_FD_ASK: a connection for one call to the other key provider; answered by
 			 * M_KEY_PROVIDER or M_OPEN_FAILED */
 	M_KEY_PROVIDER,	/* monitor → key: u8 enum provider_transport, str authority; fd: connected stream */
-	M_RPC_LISTEN,	/* monitor → rpc: u8 PROVIDER_GRPC or PROVIDER_TTRPC; fd: listening socket, non-blocking */
+	M_RPC_LISTEN,	/* monitor → rpc: u8 PROVIDER_GRPC or PROVIDER_TTRPC, u8 enum face bits (agent/services.h), u32
+			 * owner; fd: listening socket, non-blocking */
 	M_RPC_PIPE,	/* monitor → rpc: fds: where one request comes from, to its end, and where the answer goes */
 	M_RPC_DONE,	/* rpc → monitor: err?: of each of these two */
 	M_PUMP,		/* monitor → net: str HOST:PORT; fd: one end of a stream: carries bytes between the two */
 	M_PUMP_DONE,	/* net → monitor: err?: it is connected */
-	M_CALL,		/* rpc → key: u8 enum provider_op, bytes request */
-	M_CALL_DONE,	/* key → rpc: err?, bytes answer */
+	M_RPC_SETUP,	/* monitor → rpc: str methods that the host may call by vsock, one a line, u8 log every call */
+	M_RPC_CLOSE,	/* monitor → rpc: u32 owner: its sockets and their callers go */
+	M_RPC_LOST,	/* monitor → rpc: u8 enum backend: it died, and with it the calls it had */
+	M_RPC_STUCK,	/* rpc → monitor: u8 enum backend: it has not answered 5 s after a call's time was over */
+	M_CALL,		/* rpc → key, tee or monitor: u8 enum call (agent/services.h), and what belongs to it; fd:
+			 * where a large answer goes */
+	M_CALL_DONE,	/* back, with the same id: err?, and what belongs to it */
+	M_CALL_LEFT,	/* rpc → monitor, id of its call: u8 1 the caller's connection is gone, 0 its time is over:
+			 * nobody waits for the answer; it does not come */
+	M_JOB_CONFIG,	/* monitor → job: fd: settings (config_format) */
+	M_JOB_PULL,	/* monitor → job: str image, str bundle */
+	M_JOB_DONE,	/* job → monitor: err?, str manifest digest */
+	M_TEE_SETUP,	/* monitor → tee: str platform ("": the first there is), u8 sample allowed, u8 evidence for callers
+			 * (evidence.for_callers: 0 off, 1 labelled, 2 raw), u8 event log, u32 its pcr: for TEE_FD_RPC */
 	M_PULL_SETUP,	/* monitor → pull: see puller.c */
 	M_PLAN,		/* pull → monitor: u32 layers, u8 flat after all, and of each: bytes store name, u64 size, u8 encrypted */
 	M_PLAN_DONE,	/* monitor → pull: u8 overlay, u32 at once, bytes one u8 a layer: is it in the store? */
