@@ -4,6 +4,7 @@
 #include "agent/address.h"
 
 #include <arpa/inet.h>
+#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
@@ -48,8 +49,28 @@ set_path(const char *path, struct address *a)
 	return path[0] == '/' && span_to_cstr(span_str(path), a->path, sizeof(a->path));
 }
 
+/* "CID:PORT"; -1 and 4294967295 are any. */
+static bool
+parse_vsock(const char *text, struct address *a)
+{
+	const char *colon = strchr(text, ':');
+	struct span cid = { (const uint8_t *)text, colon != NULL ? (size_t)(colon - text) : 0 };
+	uint64_t n, port;
+
+	if (colon == NULL || !span_decimal(span_str(colon + 1), UINT32_MAX, &port))
+		return false;
+	if (span_eq_str(cid, "-1"))
+		n = VMADDR_CID_ANY;
+	else if (!span_decimal(cid, UINT32_MAX, &n))
+		return false;
+	a->vsock = true;
+	a->cid = (uint32_t)n;
+	a->vsock_port = (uint32_t)port;
+	return true;
+}
+
 int
-address_parse(const char *text, bool bare, struct address *out, struct err *e)
+address_parse(const char *text, enum address_bare bare, struct address *out, struct err *e)
 {
 	struct address a = { .transport = PROVIDER_GRPC };
 	const char *rest = text;
@@ -64,12 +85,16 @@ address_parse(const char *text, bool bare, struct address *out, struct err *e)
 			rest = text + len;
 		}
 	}
-	if (!named && !bare)
+	if (!named && bare == ADDRESS_NAMED)
 		return err_set(e, ERR_USAGE, "%s: not grpc:…, ttrpc:… or cmd:PATH", text);
+	if (!named && bare == ADDRESS_PEERS && strstr(text, "://") != NULL)
+		a.transport = PROVIDER_TTRPC;
 	if (a.transport == PROVIDER_CMD)
 		good = set_path(rest, &a);
 	else if (strncmp(rest, "unix://", 7) == 0)
 		good = set_path(rest + 7, &a) && strlen(a.path) < sizeof(((struct sockaddr_un *)NULL)->sun_path);
+	else if (bare == ADDRESS_PEERS && strncmp(rest, "vsock://", 8) == 0)
+		good = parse_vsock(rest + 8, &a);
 	else
 		good = parse_host(rest, &a);
 	if (!good)
@@ -205,11 +230,25 @@ listen_unix(const struct address *a, struct err *e)
 	return fd_steal(&fd);
 }
 
+/* Who calls is known by his CID: 2 is the host. */
+static int
+listen_vsock(const struct address *a, struct err *e)
+{
+	const struct sockaddr_vm here = { .svm_family = AF_VSOCK, .svm_cid = a->cid, .svm_port = a->vsock_port };
+	autoclose int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&here, sizeof(here)) < 0 || listen(fd, BACKLOG) < 0)
+		return err_sys_as(e, ERR_CONFIG, "listen on vsock port %u", a->vsock_port);
+	return fd_steal(&fd);
+}
+
 int
 address_listen(const struct address *a, struct err *e)
 {
 	if (a->transport == PROVIDER_CMD)
 		return err_set(e, ERR_USAGE, "cmd:%s: nobody can listen there", a->path);
+	if (a->vsock)
+		return listen_vsock(a, e);
 	return a->path[0] != '\0' ? listen_unix(a, e) : listen_tcp(a, e);
 }
 

@@ -1,6 +1,5 @@
 /*
- * address.h: where a key provider is: grpc:HOST:PORT, grpc:unix:///PATH, ttrpc: the same, cmd:PATH. Ours listens at
- * such an address, or one of others is asked there.
+ * address.h: where something is asked by gRPC or ttrpc: grpc:HOST:PORT, grpc:unix:///PATH, ttrpc: the same, cmd:PATH. We listen at such an address, or somebody else is asked there.
  */
 #ifndef AGENT_ADDRESS_H
 #define AGENT_ADDRESS_H
@@ -10,15 +9,23 @@
 struct address {
 	enum provider_transport	transport;
 	char			path[1024];	/* of the unix socket or of the command; "" for HOST:PORT */
-	char			host[240];	/* without brackets */
+	char			host[240];	/* without brackets; "" for vsock */
 	uint16_t		port;
+	bool			vsock;		/* cid and vsock_port say where */
+	uint32_t		cid, vsock_port;	/* VMADDR_CID_ANY: any */
 };
 
-/* -ERR_USAGE. bare: HOST:PORT and unix:///PATH alone mean grpc. */
-int address_parse(const char *text, bool bare, struct address *out, struct err *) must_check;
+/* What stands for an address without its transport. */
+enum address_bare {
+	ADDRESS_NAMED,	/* it must be there */
+	ADDRESS_GRPC,	/* HOST:PORT and unix:///PATH mean grpc */
+	ADDRESS_PEERS,	/* HOST:PORT means grpc, unix:///PATH and vsock://CID:PORT ttrpc: as guest components have it */
+};
+/* -ERR_USAGE. Sockets without a file ("unix://@NAME") have no owner, and are refused. */
+int address_parse(const char *text, enum address_bare, struct address *out, struct err *) must_check;
 
 /*
- * A listening, non-blocking socket, on loopback or a unix socket only. A unix socket is for its owner alone (0600),
+ * A listening, non-blocking socket, on loopback, a unix socket or vsock. A unix socket is for its owner alone (0600),
  * in a directory that nobody else can write to; one that nobody serves any more is replaced. Returns the
  * descriptor; -ERR_USAGE, -ERR_CONFIG.
  */

@@ -63,7 +63,7 @@ struct provider_job {
 };
 
 static int
-open_listener(struct provider_job *j, const char *text, bool bare, struct err *e)
+open_listener(struct provider_job *j, const char *text, enum address_bare bare, struct err *e)
 {
 	struct address *a = &j->address[j->n];
 	int rc;
@@ -85,9 +85,9 @@ open_listeners(struct provider_job *j, struct err *e)
 	int rc = 0;
 
 	for (size_t i = 0; opt.listen[i] != NULL && rc == 0; i++)
-		rc = open_listener(j, opt.listen[i], false, e);
+		rc = open_listener(j, opt.listen[i], ADDRESS_NAMED, e);
 	if (rc == 0 && opt.socket != NULL)
-		rc = open_listener(j, opt.socket, true, e);
+		rc = open_listener(j, opt.socket, ADDRESS_GRPC, e);
 	return rc;
 }
 

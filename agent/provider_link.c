@@ -17,7 +17,7 @@ int
 provider_link_open(const char *text, struct provider_link *out, struct err *e)
 {
 	struct provider_link l = { .net = -1 };
-	int rc = address_parse(text, false, &l.address, e);
+	int rc = address_parse(text, ADDRESS_NAMED, &l.address, e);
 
 	if (rc < 0)
 		return err_wrap(e, "--keyprovider");

@@ -37,31 +37,54 @@ test_parse(void)
 	char text[400];
 
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
-		works(address_parse(good[i].text, false, &a, &e), "%s", good[i].text);
+		works(address_parse(good[i].text, ADDRESS_NAMED, &a, &e), "%s", good[i].text);
 		ok(a.transport == good[i].transport && strcmp(a.path, good[i].path) == 0 &&
 		    strcmp(a.host, good[i].host) == 0 && a.port == good[i].port, "is what it says");
 	}
 	memset(&a, 'x', sizeof(a));
 	before = a;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		fails(address_parse(bad[i], false, &a, &e), ERR_USAGE, "'%s'", bad[i]);
+		fails(address_parse(bad[i], ADDRESS_NAMED, &a, &e), ERR_USAGE, "'%s'", bad[i]);
 	ok(memcmp(&a, &before, sizeof(a)) == 0, "nothing is given then");
-	works(address_parse("127.0.0.1:50000", true, &a, &e), "a bare one, where that is allowed");
+	works(address_parse("127.0.0.1:50000", ADDRESS_GRPC, &a, &e), "a bare one, where that is allowed");
 	ok(a.transport == PROVIDER_GRPC && a.port == 50000, "is gRPC");
 
 	snprintf(text, sizeof(text), "grpc:%0240d:1", 0);
-	fails(address_parse(text, false, &a, &e), ERR_USAGE, "a host of 240 characters");
+	fails(address_parse(text, ADDRESS_NAMED, &a, &e), ERR_USAGE, "a host of 240 characters");
 	snprintf(text, sizeof(text), "grpc:unix:///%0106d", 0);
-	works(address_parse(text, false, &a, &e), "a path of 107 bytes");
+	works(address_parse(text, ADDRESS_NAMED, &a, &e), "a path of 107 bytes");
 	snprintf(text, sizeof(text), "grpc:unix:///%0107d", 0);
-	fails(address_parse(text, false, &a, &e), ERR_USAGE, "one of 108");
+	fails(address_parse(text, ADDRESS_NAMED, &a, &e), ERR_USAGE, "one of 108");
+}
+
+/* As kata-agent and its like write them. */
+static void
+test_peers(void)
+{
+	static const char *const bad[] = {
+		"unix://@name", "unix://x", "Vsock://-1:1", "vsock://", "vsock://1", "vsock://-2:1", "vsock://1:", "vsock://1:4294967296",
+		"vsock://x:1", "vsock://1:1:1", "tcp://1.2.3.4:5", "/run/x.sock",
+	};
+	struct address a;
+
+	works(address_parse("unix:///run/x.sock", ADDRESS_PEERS, &a, &e), "unix");
+	ok(a.transport == PROVIDER_TTRPC && strcmp(a.path, "/run/x.sock") == 0, "is ttrpc");
+	works(address_parse("127.0.0.1:50000", ADDRESS_PEERS, &a, &e), "host and port");
+	ok(a.transport == PROVIDER_GRPC && a.port == 50000, "is gRPC");
+	works(address_parse("vsock://-1:1024", ADDRESS_PEERS, &a, &e), "vsock");
+	ok(a.transport == PROVIDER_TTRPC && a.vsock && a.cid == UINT32_MAX && a.vsock_port == 1024, "of any CID");
+	works(address_parse("grpc:vsock://3:7", ADDRESS_PEERS, &a, &e), "with its transport");
+	ok(a.transport == PROVIDER_GRPC && a.vsock && a.cid == 3 && a.vsock_port == 7, "and CID");
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		fails(address_parse(bad[i], ADDRESS_PEERS, &a, &e), ERR_USAGE, "'%s'", bad[i]);
+	fails(address_parse("grpc:vsock://3:7", ADDRESS_NAMED, &a, &e), ERR_USAGE, "vsock where it is not expected");
 }
 
 static int
 listens(const char *text)
 {
 	struct address a;
-	int rc = address_parse(text, false, &a, &e);
+	int rc = address_parse(text, ADDRESS_NAMED, &a, &e);
 
 	return rc < 0 ? rc : address_listen(&a, &e);
 }
@@ -89,7 +112,7 @@ test_unix(void)
 	if (!ok(mkdtemp(dir) != NULL, "a directory"))
 		return;
 	snprintf(text, sizeof(text), "grpc:unix://%s/sock", dir);
-	works(address_parse(text, false, &a, &e), "a socket in it");
+	works(address_parse(text, ADDRESS_NAMED, &a, &e), "a socket in it");
 	fails(address_connect_unix(&a, &e), ERR_NET, "nobody is there");
 	fd = address_listen(&a, &e);
 	ok(fd >= 0 && (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0, "is listened on, without waiting");
@@ -126,6 +149,7 @@ int
 main(void)
 {
 	test_parse();
+	test_peers();
 	test_loopback();
 	test_unix();
 	return tap_done();
