@@ -128,10 +128,17 @@ on_signal(void *arg, int fd, maybe_unused short revents)
 int
 monitor_open(struct monitor *m, bool mounts, struct err *e)
 {
+	return monitor_open_image(m, -1, mounts, e);
+}
+
+int
+monitor_open_image(struct monitor *m, int image, bool mounts, struct err *e)
+{
 	int pipes[2], rc;
 
-	*m = (struct monitor){ .image = -1, .log_in = -1, .log_out = -1, .signals = -1 };
-	m->image = open_image(e);
+	*m = (struct monitor){ .image = image, .log_in = -1, .log_out = -1, .signals = -1 };
+	if (m->image < 0)
+		m->image = open_image(e);
 	if (m->image < 0)
 		return m->image;
 	m->root_mode = can_change_uid();

@@ -33,6 +33,8 @@ struct monitor {
  * it keeps the capability to mount.
  */
 int monitor_open(struct monitor *, bool mounts, struct err *) must_check;
+/* The same with the image open already, where there may be no /proc; it becomes the monitor's. -1: as monitor_open(). */
+int monitor_open_image(struct monitor *, int image, bool mounts, struct err *) must_check;
 /* Kills and reaps every role. */
 void monitor_end_all(struct monitor *);
 /* The same, passes on the last of the log, and closes. */

@@ -5,10 +5,11 @@
 #ifndef AGENT_PULLJOB_H
 #define AGENT_PULLJOB_H
 
-#include "agent/config.h"
 #include "agent/net_setup.h"
 #include "agent/policy_setup.h"
-#include "agent/options.h"
+
+#define PULL_STORE_DEFAULT	"/var/lib/cacao"
+#define PULL_AT_ONCE_DEFAULT	"3"
 
 /* As the command line has them (cmd_pull.c says what each means); NULL: its default. */
 struct pulljob_options {
@@ -20,10 +21,17 @@ struct pulljob_options {
 	bool			 quiet;		/* no progress */
 	struct net_options	 net;
 	struct signature_options signatures;
-	int			 image_fd;	/* of this executable; -1: it is opened */
+	int			 image_fd;	/* of this executable, becomes the pull's; -1: it is opened */
+};
+#define PULLJOB_OPTIONS	{ .net = NET_OPTIONS, .image_fd = -1 }
+
+struct pulljob_result {
+	char	digest[160];	/* of the manifest */
+	size_t	layers;
+	bool	overlay;	/* else all are in one root */
 };
 
-/* 0 and the manifest's digest; the bundle is there, whole. On failure nothing is left but layers in the store. */
-int pulljob_run(const struct pulljob_options *, char digest[160], bool *overlay, struct err *) must_check;
+/* 0: the bundle is there, whole. On failure nothing is left but layers in the store. */
+int pulljob_run(const struct pulljob_options *, struct pulljob_result *, struct err *) must_check;
 
 #endif
