@@ -102,7 +102,7 @@ get(struct err *e)
 		return rc;
 	rc = monitor_open(&m, false, e);
 	if (rc == 0)
-		rc = teejob_start(&m, &control, e);
+		rc = teejob_start(&m, false, &control, e);
 	if (rc == 0)
 		rc = teejob_get(&m, control, &ask, &evidence, platform, e);
 	monitor_close(&m);

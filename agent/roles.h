@@ -190,6 +190,9 @@ enum {
 
 	M_TEE_GET,	/* monitor → tee: str platform ("": the first there is), u8 sample allowed, u8 enum
 			 * evidence_form, bytes report data; fd: where the evidence goes */
+	M_TEE_MEASURE,	/* monitor → tee: str platform, u32 pcr, u8 once, str domain, str operation, str content: into a
+			 * register and the log */
+	M_TEE_SECRET,	/* monitor → tee: str GUID of an injected secret; fd: where it goes, which the monitor does not read */
 	M_TEE_DONE,	/* tee → monitor: err?, str platform */
 
 	/* Encrypt, decrypt, inspect. */

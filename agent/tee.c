@@ -14,6 +14,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "evidence/eventlog.h"
+#include "evidence/measure.h"
+#include "evidence/sev_secret.h"
+#include "evidence/tdx_device.h"
 #include "lib/crypto.h"
 #include "lib/sys.h"
 
@@ -30,8 +34,10 @@ static const struct {
 	{ "/dev/tdx-guest", true, true },
 	{ "/dev/tdx-attest", true, true },
 	{ "/etc/tdx-attest.conf", false, false },
+	{ TDX_MEASUREMENTS, true, false },
 	{ "/sys/firmware/acpi/tables", false, false },
-	{ "/run/attestation-agent", false, false },
+	{ EVENTLOG_DIR, true, false },
+	{ SEV_SECRETS, true, false },
 	{ "/opt/csv/hsk_cek", false, false },
 	{ "/opt/hygon/csv/hsk_cek", false, false },
 };
@@ -42,7 +48,7 @@ static_assert(ARRAY_LEN(places) < ROLE_MAX_PATHS, "a rule for each, and the end"
 static int
 tee_open(maybe_unused void *arg, const char *path, int flags)
 {
-	return sys_openat(AT_FDCWD, path, flags | O_CLOEXEC | O_NOFOLLOW, 0);
+	return sys_openat(AT_FDCWD, path, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
 /* As a system call: C libraries differ in how wide they take the number. */
@@ -105,7 +111,7 @@ const struct evidence_env tee_env = {
 	.pause = tee_pause,
 };
 
-/* --- the role */
+/* --- evidence */
 
 struct ask {
 	char			platform[32];
@@ -140,6 +146,7 @@ collect(const struct ask *a, int fd, const struct attester_ops **tee, struct err
 {
 	struct evidence_env env = tee_env;
 	autobuf out = BUF(LIMIT_EVIDENCE);
+	autoclose int lock = -1;
 	autoevidence ev;
 	int rc;
 
@@ -148,6 +155,8 @@ collect(const struct ask *a, int fd, const struct attester_ops **tee, struct err
 	rc = evidence_select(&env, a->platform[0] != '\0' ? a->platform : NULL, tee, e);
 	if (rc == 0 && *tee == &attester_sample)
 		log_warning("sample evidence proves nothing");
+	if (rc == 0)
+		rc = measure_settle(&env, *tee, &lock, e);
 	if (rc == 0)
 		rc = evidence_collect(&env, *tee, (struct span){ a->data, a->len }, &ev, e);
 	if (rc == 0)
@@ -158,22 +167,86 @@ collect(const struct ask *a, int fd, const struct attester_ops **tee, struct err
 }
 
 static int
+get(const struct msg *m, const struct attester_ops **tee, struct err *failed, struct err *e)
+{
+	struct ask a = { 0 };
+	int rc = take_ask(m, &a, e);
+
+	if (rc == 0)
+		(void)(collect(&a, m->fds[0], tee, failed) < 0);
+	return rc;
+}
+
+/* --- registers */
+
+static int
+measure(const struct msg *m, const struct attester_ops **tee, struct err *failed, struct err *e)
+{
+	char platform[32], domain[EVENTLOG_TEXT], operation[EVENTLOG_TEXT], content[EVENTLOG_TEXT];
+	struct measure_event event = { .domain = domain, .operation = operation, .content = content };
+	struct msg_reader r = msg_reader(m);
+
+	msg_get_str(&r, platform, sizeof(platform));
+	event.pcr = msg_get_u32(&r);
+	event.once = msg_get_u8(&r) != 0;
+	msg_get_str(&r, domain, sizeof(domain));
+	msg_get_str(&r, operation, sizeof(operation));
+	msg_get_str(&r, content, sizeof(content));
+	if (!msg_get_end(&r))
+		return err_set(e, ERR_PROTO, "request that cannot be read");
+	if (evidence_select(&tee_env, platform[0] != '\0' ? platform : NULL, tee, failed) == 0)
+		(void)(measure_event(&tee_env, *tee, &event, failed) < 0);
+	return 0;
+}
+
+/* --- injected secrets */
+
+static int
+pass_secret(const char *guid, int fd, struct err *e)
+{
+	autobuf secret = BUF_SECRET(LIMIT_KEYS_FILE);
+	int rc = sev_secret_take(&tee_env, guid, &secret, e);
+
+	if (rc == 0 && sys_write_all(fd, secret.data, secret.len) < 0)
+		rc = err_sys(e, "injected secret");
+	return rc;
+}
+
+static int
+give_secret(const struct msg *m, struct err *failed, struct err *e)
+{
+	struct msg_reader r = msg_reader(m);
+	char guid[40];
+
+	msg_get_str(&r, guid, sizeof(guid));
+	if (!msg_get_end(&r) || strchr(guid, '/') != NULL)
+		return err_set(e, ERR_PROTO, "request that cannot be read");
+	(void)(pass_secret(guid, m->fds[0], failed) < 0);
+	return 0;
+}
+
+/* --- the role */
+
+static int
 answer(const struct msg *m, struct err *e)
 {
 	const struct attester_ops *tee = NULL;
 	struct err failed = { 0 };
-	struct ask a = { 0 };
 	automsg done;
-	int rc = take_ask(m, &a, e);
+	int rc;
 
+	if (m->type == M_TEE_GET)
+		rc = get(m, &tee, &failed, e);
+	else
+		rc = m->type == M_TEE_MEASURE ? measure(m, &tee, &failed, e) : give_secret(m, &failed, e);
 	if (rc < 0)
 		return rc;
-	if (collect(&a, m->fds[0], &tee, &failed) < 0)
+	if (failed.code != ERR_NONE)
 		return role_answer(FD_CONTROL, M_TEE_DONE, m->id, &failed, e);
 	msg_init(&done, M_TEE_DONE, m->id);
 	rc = msg_put_u8(&done, 0, e);
 	if (rc == 0)
-		rc = msg_put_str(&done, tee->name, e);
+		rc = msg_put_str(&done, tee != NULL ? tee->name : "sev", e);
 	return rc < 0 ? rc : msg_send(FD_CONTROL, &done, -1, e);
 }
 
@@ -181,7 +254,10 @@ static int
 serve(struct err *e)
 {
 	static const struct msg_rule rules[] = {
-		{ .type = M_TEE_GET, .max_len = 256, .fds = 1 }, { 0 },
+		{ .type = M_TEE_GET, .max_len = 256, .fds = 1 },
+		{ .type = M_TEE_MEASURE, .max_len = 64 + 3 * EVENTLOG_TEXT },
+		{ .type = M_TEE_SECRET, .max_len = 64, .fds = 1 },
+		{ 0 },
 	};
 	int rc;
 
@@ -223,6 +299,7 @@ const struct role_ops role_tee = {
 	.name = "tee",
 	.words = WORD(STDIO) | WORD(FDPASS) | WORD(TEE) | WORD(VSOCK),
 	.max_files = 32,
+	.secrets = true,
 	.prepare = prepare,
 	.serve = serve,
 };

@@ -4,12 +4,16 @@
 #include "agent/teejob.h"
 
 #include <sys/mman.h>
+#include <sys/stat.h>
 
+#include "evidence/eventlog.h"
 #include "lib/fs.h"
 
 int
-teejob_start(struct monitor *m, int *control, struct err *e)
+teejob_start(struct monitor *m, bool measures, int *control, struct err *e)
 {
+	if (measures && mkdir(EVENTLOG_DIR, 0700) < 0 && errno != EEXIST)
+		return err_sys_as(e, ERR_STORAGE, "event log: %s", EVENTLOG_DIR);
 	return monitor_start(m, ROLE_TEE, NULL, 0, control, NULL, e);
 }
 
@@ -69,4 +73,43 @@ teejob_get(struct monitor *m, int control, const struct tee_ask *a, struct buf *
 	if (rc == 0 && lseek(fd, 0, SEEK_SET) < 0)
 		rc = err_sys(e, "evidence");
 	return rc < 0 ? rc : fs_read_fd(fd, "evidence", out, e);
+}
+
+int
+teejob_measure(struct monitor *m, int control, const char *platform, const struct measure_event *event, struct err *e)
+{
+	const char *const texts[] = { event->domain, event->operation, event->content };
+	autobuf text = BUF(EVENTLOG_TEXT);
+	char measured[32];
+	automsg ask;
+	int rc = eventlog_text(event->domain, event->operation, event->content, &text, e);	/* does it fit? */
+
+	msg_init(&ask, M_TEE_MEASURE, 0);
+	if (rc == 0)
+		rc = msg_put_str(&ask, platform != NULL ? platform : "", e);
+	if (rc == 0)
+		rc = msg_put_u32(&ask, event->pcr, e);
+	if (rc == 0)
+		rc = msg_put_u8(&ask, event->once, e);
+	for (size_t i = 0; i < ARRAY_LEN(texts) && rc == 0; i++)
+		rc = msg_put_str(&ask, texts[i], e);
+	if (rc == 0)
+		rc = msg_send(control, &ask, -1, e);
+	return rc < 0 ? rc : await(m, control, measured, e);
+}
+
+int
+teejob_secret(struct monitor *m, int control, const char *guid, int fd, struct err *e)
+{
+	char platform[32];
+	automsg ask;
+	int rc;
+
+	msg_init(&ask, M_TEE_SECRET, 0);
+	rc = msg_put_str(&ask, guid, e);
+	if (rc < 0)
+		return rc;
+	msg_put_fd(&ask, fd);
+	rc = msg_send(control, &ask, -1, e);
+	return rc < 0 ? rc : await(m, control, platform, e);
 }

@@ -14,7 +14,6 @@ enum {
 	EV_EVENT_TAG	= 6,
 	DIGESTS_MAX	= 8,		/* in one record */
 	AAEL_TAG	= 0x4141454c,
-	TEXT_MAX	= 4096,
 };
 
 /* TCG's numbers of algorithms. */
@@ -175,35 +174,47 @@ algorithm_id(int alg)
 	return 0;
 }
 
-/* Tag, length, text. */
-static int
-make_event(const char *domain, const char *operation, const char *content, struct buf *out, struct err *e)
+static bool
+is_word(const char *s)
 {
-	uint8_t head[8];
-	size_t size = strlen(domain) + strlen(operation) + strlen(content) + 2;
-	int rc;
-
-	if (strpbrk(domain, " \n") != NULL || strpbrk(operation, " \n") != NULL || strchr(content, '\n') != NULL)
-		return err_set(e, ERR_USAGE, "event: a blank or a line end where none may be");
-	put_le(head, AAEL_TAG, 4);
-	put_le(head + 4, size, 4);
-	rc = buf_add(out, head, sizeof(head), e);
-	return rc < 0 ? rc : buf_addf(out, e, "%s %s %s", domain, operation, content);
+	return *s != '\0' && strpbrk(s, " \t\n\v\f\r") == NULL;
 }
 
 int
-eventlog_record(unsigned pcr, int alg, const char *domain, const char *operation, const char *content,
-    struct buf *record, uint8_t digest[64], struct err *e)
+eventlog_text(const char *domain, const char *operation, const char *content, struct buf *text, struct err *e)
 {
-	autobuf event = BUF(TEXT_MAX), made = BUF(record->max);
+	if (!is_word(domain) || !is_word(operation) || strchr(content, '\n') != NULL)
+		return err_set(e, ERR_USAGE, "event: domain and operation are one word each, content is one line");
+	if (strlen(domain) + strlen(operation) + strlen(content) + 2 > EVENTLOG_TEXT)
+		return err_set(e, ERR_LIMIT, "event: more than %d bytes", EVENTLOG_TEXT);
+	return buf_addf(text, e, "%s %s %s", domain, operation, content);
+}
+
+/* Tag, length, text. */
+static int
+make_event(struct span text, struct buf *out, struct err *e)
+{
+	uint8_t head[8];
+	int rc;
+
+	put_le(head, AAEL_TAG, 4);
+	put_le(head + 4, text.len, 4);
+	rc = buf_add(out, head, sizeof(head), e);
+	return rc < 0 ? rc : buf_add_span(out, text, e);
+}
+
+int
+eventlog_record(unsigned number, int alg, struct span text, struct buf *record, uint8_t digest[64], struct err *e)
+{
+	autobuf event = BUF(8 + EVENTLOG_TEXT), made = BUF(record->max);
 	uint8_t head[14], size[4];
-	int rc = make_event(domain, operation, content, &event, e);
+	int rc = make_event(text, &event, e);
 
 	if (rc == 0)
 		rc = hash_once((enum hash_alg)alg, buf_span(&event), digest, e);
 	if (rc < 0)
 		return rc;
-	put_le(head, eventlog_register(pcr), 4);
+	put_le(head, number, 4);
 	put_le(head + 4, EV_EVENT_TAG, 4);
 	put_le(head + 8, 1, 4);
 	put_le(head + 12, algorithm_id(alg), 2);

@@ -8,7 +8,9 @@
 #include "evidence/evidence.h"
 
 #define EVENTLOG_CCEL	"/sys/firmware/acpi/tables/data/CCEL"
-#define EVENTLOG_AAEL	"/run/attestation-agent/eventlog"
+#define EVENTLOG_DIR	"/run/attestation-agent"
+#define EVENTLOG_AAEL	EVENTLOG_DIR "/eventlog"
+#define EVENTLOG_TEXT	4096	/* of one event */
 
 /* Where the last record ends, in a log that begins with a header. 0: it is empty. -ERR_EVIDENCE: it is malformed. */
 int eventlog_end(struct span ccel, size_t *end, struct err *) must_check;
@@ -25,10 +27,15 @@ int eventlog_read(const struct evidence_env *, struct buf *out, struct err *) mu
 unsigned eventlog_register(unsigned pcr);
 
 /*
- * One event of ours as a record: "DOMAIN OPERATION CONTENT", its digest by alg, for the register of this PCR. digest gets
- * hash_size(alg) bytes: what the register is to be extended with. -ERR_USAGE: a blank in domain or operation, a line end.
+ * An event of ours as text: "DOMAIN OPERATION CONTENT". -ERR_USAGE: white space in domain or operation or nothing at all, a line
+ * end in the content. -ERR_LIMIT: more than EVENTLOG_TEXT bytes.
  */
-int eventlog_record(unsigned pcr, int alg, const char *domain, const char *operation, const char *content,
-    struct buf *record, uint8_t digest[64], struct err *) must_check;
+int eventlog_text(const char *domain, const char *operation, const char *content, struct buf *text, struct err *) must_check;
+
+/*
+ * That text as a record for a register (1 to 4), appended, with its digest by alg; digest gets hash_size(alg) bytes: what the
+ * register is to be extended with. -ERR_LIMIT.
+ */
+int eventlog_record(unsigned number, int alg, struct span text, struct buf *record, uint8_t digest[64], struct err *) must_check;
 
 #endif

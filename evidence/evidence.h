@@ -17,7 +17,7 @@
  * written through lib/sys.h and closed by whoever asked.
  */
 struct evidence_env {
-	int	(*open)(void *arg, const char *path, int flags);	/* close-on-exec */
+	int	(*open)(void *arg, const char *path, int flags);	/* close-on-exec; what it makes has mode 0600 */
 	int	(*ioctl)(void *arg, int fd, unsigned long request, void *argument);
 	int	(*make_dir)(void *arg, const char *path);
 	int	(*remove_dir)(void *arg, const char *path);
@@ -51,6 +51,8 @@ struct attester_ops {
 	int	(*raw)(const struct evidence *, struct buf *out, struct err *);
 	/* Extends the register that belongs to this PCR by a digest of hash_size(extend_alg) bytes. Optional. */
 	int	(*extend)(const struct evidence_env *, unsigned pcr, struct span digest, struct err *);
+	/* What that register holds now, as many bytes. Optional; -ERR_UNSUPPORTED where this kernel does not show it. */
+	int	(*read_register)(const struct evidence_env *, unsigned pcr, uint8_t value[64], struct err *);
 	int	 extend_alg;	/* enum hash_alg */
 };
 

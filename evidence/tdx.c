@@ -3,12 +3,15 @@
 
 #include "evidence/evidence.h"
 
+#include <fcntl.h>
+
 #include "evidence/bytes.h"
 #include "evidence/eventlog.h"
 #include "evidence/quote.h"
 #include "evidence/tdx_device.h"
 #include "evidence/tsm.h"
 #include "lib/crypto.h"
+#include "lib/fs.h"
 
 #define PROVIDER	"tdx_guest"
 
@@ -59,6 +62,26 @@ extend(const struct evidence_env *env, unsigned pcr, struct span digest, struct 
 	return tdx_device_extend(env, eventlog_register(pcr) - 1, digest, e);
 }
 
+static int
+read_register(const struct evidence_env *env, unsigned pcr, uint8_t value[64], struct err *e)
+{
+	autobuf bytes = BUF(48);
+	char path[sizeof(TDX_MEASUREMENTS) + 32];
+	autoclose int fd = -1;
+	int rc;
+
+	snprintf(path, sizeof(path), TDX_MEASUREMENTS "/rtmr%u:sha384", eventlog_register(pcr) - 1);
+	fd = env->open(env->arg, path, O_RDONLY);
+	if (fd < 0)
+		return err_sys_as(e, errno == ENOENT ? ERR_UNSUPPORTED : ERR_EVIDENCE, "tdx: %s", path);
+	rc = fs_read_fd(fd, path, &bytes, e);
+	if (rc == 0 && bytes.len != hash_size(HASH_SHA384))
+		rc = err_set(e, ERR_EVIDENCE, "tdx: %s: %zu bytes", path, bytes.len);
+	if (rc == 0)
+		memcpy(value, bytes.data, bytes.len);
+	return rc;
+}
+
 const struct attester_ops attester_tdx = {
 	.name = "tdx",
 	.data_max = EVIDENCE_DATA,
@@ -67,5 +90,6 @@ const struct attester_ops attester_tdx = {
 	.collect = collect,
 	.json = json,
 	.extend = extend,
+	.read_register = read_register,
 	.extend_alg = HASH_SHA384,
 };

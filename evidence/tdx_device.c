@@ -13,7 +13,6 @@
 
 #define CONF		"/etc/tdx-attest.conf"
 #define CONF_MAX	KIB(4)
-#define MEASUREMENTS	"/sys/devices/virtual/misc/tdx_guest/measurements"
 
 enum report_call {
 	REPORT_INLINE,		/* data and report are in the argument itself */
@@ -302,12 +301,12 @@ int
 tdx_device_extend(const struct evidence_env *env, unsigned rtmr, struct span digest, struct err *e)
 {
 	autoclose int fd = -1;
-	char path[sizeof(MEASUREMENTS) + 32];
+	char path[sizeof(TDX_MEASUREMENTS) + 32];
 	ssize_t n;
 
 	if (rtmr > 3 || digest.len != TDX_DIGEST)
 		return err_set(e, ERR_BUG, "tdx: RTMR %u by %zu bytes", rtmr, digest.len);
-	snprintf(path, sizeof(path), MEASUREMENTS "/rtmr%u:sha384", rtmr);
+	snprintf(path, sizeof(path), TDX_MEASUREMENTS "/rtmr%u:sha384", rtmr);
 	fd = env->open(env->arg, path, O_WRONLY);
 	if (fd < 0 && errno == ENOENT)
 		return extend_by_ioctl(env, rtmr, digest, e);

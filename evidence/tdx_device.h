@@ -9,6 +9,7 @@
 #include "evidence/evidence.h"
 
 #define TDX_DEVICES	"/dev/tdx_guest, /dev/tdx-guest, /dev/tdx-attest"
+#define TDX_MEASUREMENTS "/sys/devices/virtual/misc/tdx_guest/measurements"	/* Linux 6.16 and later */
 
 bool tdx_device_there(const struct evidence_env *);
 

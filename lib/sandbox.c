@@ -82,7 +82,8 @@ static const int word_inet[] = {
 };
 
 static const int word_tee[] = {
-	SCMP_SYS(openat), SCMP_SYS(mkdirat), SCMP_SYS(unlinkat), END
+	SCMP_SYS(openat), SCMP_SYS(mkdirat), SCMP_SYS(unlinkat),
+	SCMP_SYS(flock), SCMP_SYS(fchmod), SCMP_SYS(fsync), SCMP_SYS(renameat2), END
 };
 
 static const int word_vsock[] = {

@@ -18,7 +18,7 @@ enum sandbox_word {		/* each a list of system calls in sandbox.c */
 	WORD_INET,		/* socket(AF_INET, AF_INET6), connect, options */
 	WORD_ACCEPT,		/* take connections of listening sockets that are there */
 	WORD_EXEC,		/* start a program (which one: Landlock, sandbox_path.exec), wait for it, be it */
-	WORD_TEE,		/* open and ask devices of the platform; make and remove entries of configfs */
+	WORD_TEE,		/* open and ask devices of the platform; make and remove entries of configfs; write the event log */
 	WORD_VSOCK,		/* connect to the host by AF_VSOCK */
 	WORD_COUNT
 };

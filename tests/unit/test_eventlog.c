@@ -12,6 +12,17 @@
 
 static struct err e;
 
+/* Both steps. */
+static int
+event(unsigned pcr, int alg, const char *domain, const char *operation, const char *content, struct buf *record,
+    uint8_t digest[64])
+{
+	autobuf text = BUF(KIB(8));
+	int rc = eventlog_text(domain, operation, content, &text, &e);
+
+	return rc < 0 ? rc : eventlog_record(eventlog_register(pcr), alg, buf_span(&text), record, digest, &e);
+}
+
 static void
 test_real(void)
 {
@@ -50,7 +61,7 @@ test_join(void)
 	memset(empty, 0xff, sizeof(empty));
 	works(eventlog_join((struct span){ empty, 64 }, none, &out, &e), "an area that was never used");
 	is_int(out.len, 0, "is none");
-	works(eventlog_record(17, HASH_SHA384, "domain", "operation", "content", &record, digest, &e), "an event of ours");
+	works(event(17, HASH_SHA384, "domain", "operation", "content", &record, digest), "an event of ours");
 	works(eventlog_join((struct span){ empty, 64 }, buf_span(&record), &out, &e), "without the firmware's");
 	hex_encode(out.data, 69, hex);
 	is_str(hex, "000000000300000000000000000000000000000000000000000000002500000000000000000000000000000000000000"
@@ -66,11 +77,11 @@ static void
 test_record(void)
 {
 	static const char want_head[] = "04000000" "06000000" "01000000" "0c00";
-	autobuf record = BUF(KIB(4)), small = BUF(20);
+	autobuf record = BUF(KIB(5)), small = BUF(20);
 	uint8_t digest[64], again[HASH_MAX];
 	char hex[64], longest[5000];
 
-	works(eventlog_record(17, HASH_SHA384, "a", "b", "c d", &record, digest, &e), "record");
+	works(event(17, HASH_SHA384, "a", "b", "c d", &record, digest), "record");
 	hex_encode(record.data, 14, hex);
 	is_str(hex, want_head, "register, type, one digest, SHA-384");
 	is_int(record.len, 14 + 48 + 4 + 8 + 7, "its size");
@@ -78,16 +89,23 @@ test_record(void)
 	works(hash_once(HASH_SHA384, (struct span){ record.data + 66, 15 }, again, &e), "digest");
 	ok(memcmp(digest, again, 48) == 0 && memcmp(record.data + 14, digest, 48) == 0, "over the whole event");
 	buf_reset(&record);
-	works(eventlog_record(8, HASH_SM3, "a", "b", "", &record, digest, &e), "by SM3");
+	works(event(8, HASH_SM3, "a", "b", "", &record, digest), "by SM3");
 	ok(record.data[0] == 3 && record.data[12] == 0x12 && record.len == 14 + 32 + 4 + 8 + 4, "another register");
 	works(eventlog_check(buf_span(&record), &e), "is a record");
-	fails(eventlog_record(17, HASH_SM3, "a b", "c", "d", &record, digest, &e), ERR_USAGE, "a blank in the domain");
-	fails(eventlog_record(17, HASH_SM3, "a", "c\n", "d", &record, digest, &e), ERR_USAGE, "a line end in the operation");
-	fails(eventlog_record(17, HASH_SM3, "a", "c", "d\n", &record, digest, &e), ERR_USAGE, "a line end in the content");
+	fails(event(17, HASH_SM3, "a b", "c", "d", &record, digest), ERR_USAGE, "a blank in the domain");
+	fails(event(17, HASH_SM3, "a", "c\n", "d", &record, digest), ERR_USAGE, "a line end in the operation");
+	fails(event(17, HASH_SM3, "a", "c", "d\n", &record, digest), ERR_USAGE, "a line end in the content");
+	fails(event(17, HASH_SM3, "a\tb", "c", "d", &record, digest), ERR_USAGE, "a tab in the domain");
+	fails(event(17, HASH_SM3, "", "c", "d", &record, digest), ERR_USAGE, "no domain");
+	fails(event(17, HASH_SM3, "a", "", "d", &record, digest), ERR_USAGE, "no operation");
 	memset(longest, 'x', sizeof(longest));
-	longest[sizeof(longest) - 1] = '\0';
-	fails(eventlog_record(17, HASH_SM3, "a", "c", longest, &record, digest, &e), ERR_LIMIT, "a long content");
-	fails(eventlog_record(17, HASH_SM3, "a", "c", "d", &small, digest, &e), ERR_LIMIT, "no room");
+	longest[EVENTLOG_TEXT - 4] = '\0';
+	buf_reset(&record);
+	works(event(17, HASH_SM3, "a", "c", longest, &record, digest), "the longest content");
+	longest[EVENTLOG_TEXT - 4] = 'x';
+	longest[EVENTLOG_TEXT - 3] = '\0';
+	fails(event(17, HASH_SM3, "a", "c", longest, &record, digest), ERR_LIMIT, "a long content");
+	fails(event(17, HASH_SM3, "a", "c", "d", &small, digest), ERR_LIMIT, "no room");
 	is_int(small.len, 0, "nothing is written");
 }
 
@@ -113,7 +131,7 @@ test_files(void)
 	struct evidence_env env = world_env(&w);
 	uint8_t digest[64];
 
-	works(eventlog_record(17, HASH_SHA384, "a", "b", "c", &record, digest, &e), "record");
+	works(event(17, HASH_SHA384, "a", "b", "c", &record, digest), "record");
 	works(eventlog_read(&env, &out, &e), "the firmware's file");
 	is_int(out.len, 2128, "its records");
 	files[1] = (struct world_file){ EVENTLOG_AAEL, record.data, record.len };
