@@ -12,6 +12,7 @@
 #include "agent/callers.h"
 #include "agent/key_source.h"
 #include "agent/options.h"
+#include "agent/ready.h"
 #include "lib/crypto.h"
 #include "lib/sys.h"
 
@@ -184,18 +185,6 @@ give_listeners(struct provider_job *j, struct err *e)
 	return rc;
 }
 
-static int
-tell_ready(struct provider_job *j, struct err *e)
-{
-	int rc = 0;
-
-	if (j->ready >= 0 && sys_write_all(j->ready, "ready\n", 6) < 0)
-		rc = err_sys_as(e, ERR_CONFIG, "--ready-fd");
-	base_close(&j->ready);
-	fprintf(stderr, NAME ": listening\n");
-	return rc;
-}
-
 /* Until a signal, which is the ordinary end; rpc says nothing of itself. */
 static int
 wait_for_end(struct provider_job *j, struct err *e)
@@ -219,7 +208,9 @@ serve(struct provider_job *j, struct err *e)
 	if (rc == 0)
 		rc = give_listeners(j, e);
 	if (rc == 0)
-		rc = tell_ready(j, e);
+		rc = ready_tell(&j->ready, e);
+	if (rc == 0)
+		fprintf(stderr, NAME ": listening\n");
 	return rc < 0 ? rc : wait_for_end(j, e);
 }
 

@@ -361,6 +361,15 @@ monitor_await(struct monitor *m, int fd, const struct msg_rule *rules, struct ms
 }
 
 int
+monitor_turn(struct monitor *m, struct err *e)
+{
+	int rc = loop_run(m->loop, e);
+
+	reap(m);
+	return rc;
+}
+
+int
 monitor_wait(struct monitor *m, pid_t pid, int timeout_ms, int *status, struct err *e)
 {
 	int64_t deadline = sys_now_ms() + timeout_ms;

@@ -62,6 +62,9 @@ void monitor_end(struct monitor *, pid_t *pid);
  */
 int monitor_await(struct monitor *, int fd, const struct msg_rule *, struct msg *, struct err *) must_check;
 
+/* Serves log, signals and whatever else is watched, until a callback or a signal (m->interrupted) stops the loop. */
+int monitor_turn(struct monitor *, struct err *) must_check;
+
 /* After a 0 of monitor_await: what the first killed role died of, or CRASH with this text. Returns -code. */
 int monitor_died(const struct monitor *, const char *text, struct err *) must_check;
 

@@ -26,6 +26,7 @@ void pulls_free(struct pulls *);	/* ends all; nobody is told; NULL is fine */
 void pulls_ask(struct pulls *, uint32_t call, const char *image, const char *bundle);
 /* Nobody waits for this answer any more. closed: the connection is gone, too. */
 void pulls_left(struct pulls *, uint32_t call, bool closed);
+void pulls_left_all(struct pulls *);	/* all connections are gone */
 
 /* For status: a line of JSON for each, "," between. */
 int pulls_status(const struct pulls *, struct buf *out, struct err *) must_check;
