@@ -1,10 +1,11 @@
 /*
  * snp.c: AMD SEV-SNP: report and certificates from configfs-tsm, else from
  * /dev/sev-guest. The host may refuse the certificates, never the report.
+ * Keys that the firmware derives.
  */
 #include "lib/base.h"
 
-#include "evidence/evidence.h"
+#include "evidence/snp.h"
 
 #include <fcntl.h>
 
@@ -12,11 +13,13 @@
 #include "evidence/snp_report.h"
 #include "evidence/tsm.h"
 #include "evidence/uapi.h"
+#include "lib/crypto.h"
 #include "lib/sys.h"
 
 #define PROVIDER	"sev_guest"
 #define CERTS_TRIES	3		/* the host may add a certificate between two calls */
 #define VMPL		0		/* what verifiers demand */
+#define VMPL_MAX	3
 
 /* Memory of one call. */
 struct call {
@@ -40,25 +43,34 @@ probe(const struct evidence_env *env)
 
 /* exitinfo2 is written by the kernel only when it is not zero: it must be zero before. */
 static void
+address(uint8_t ioctl[SNP_IOCTL], const uint8_t *request, const uint8_t *response)
+{
+	memset(ioctl, 0, SNP_IOCTL);
+	ioctl[SNP_MSG_VERSION] = 1;
+	put_le(ioctl + SNP_REQUEST, uapi_address(request), 8);
+	put_le(ioctl + SNP_RESPONSE, uapi_address(response), 8);
+}
+
+static void
 prepare(struct call *c, const uint8_t data[EVIDENCE_DATA])
 {
-	memset(c->ioctl, 0, sizeof(c->ioctl));
 	memset(c->request, 0, sizeof(c->request));
 	memset(c->response, 0, sizeof(c->response));
-	c->ioctl[SNP_MSG_VERSION] = 1;
-	put_le(c->ioctl + SNP_REQUEST, uapi_address(c->request), 8);
-	put_le(c->ioctl + SNP_RESPONSE, uapi_address(c->response), 8);
+	address(c->ioctl, c->request, c->response);
 	memcpy(c->request + SNP_USER_DATA, data, EVIDENCE_DATA);
 	put_le(c->request + SNP_VMPL, VMPL, 4);
 }
 
+/* failed: the errno of the call, or 0. */
 static int
-ask_failed(const struct call *c, int why, struct err *e)
+check_call(const uint8_t ioctl[SNP_IOCTL], int failed, struct err *e)
 {
-	uint32_t fw = le32(c->ioctl + SNP_FW_ERROR), vmm = le32(c->ioctl + SNP_VMM_ERROR);
+	uint32_t fw = le32(ioctl + SNP_FW_ERROR), vmm = le32(ioctl + SNP_VMM_ERROR);
 
-	errno = why;
-	return err_sys_as(e, why == ETIMEDOUT || vmm == SNP_VMM_BUSY ? ERR_TIMEOUT : ERR_EVIDENCE,
+	if (failed == 0 && fw == 0 && vmm == 0)
+		return 0;
+	errno = failed != 0 ? failed : EIO;
+	return err_sys_as(e, failed == ETIMEDOUT || vmm == SNP_VMM_BUSY ? ERR_TIMEOUT : ERR_EVIDENCE,
 	    "snp: %s (firmware error %u, host error %u)", SNP_DEVICE, fw, vmm);
 }
 
@@ -79,9 +91,7 @@ ask_extended(const struct evidence_env *env, int fd, struct call *c, const uint8
 		*need = le32(c->request + SNP_CERTS_LEN);
 		return 1;
 	}
-	if (failed != 0 || le32(c->ioctl + SNP_VMM_ERROR) != 0 || le32(c->ioctl + SNP_FW_ERROR) != 0)
-		return ask_failed(c, failed != 0 ? failed : EIO, e);
-	return 0;
+	return check_call(c->ioctl, failed, e);
 }
 
 /* Pages, as the kernel demands them. */
@@ -177,6 +187,61 @@ json(const struct evidence *ev, struct buf *out, struct err *e)
 	if (rc == 0)
 		rc = snp_certs_json(buf_span(&ev->certs), out, e);
 	return rc < 0 ? rc : buf_add_str(out, "}", e);
+}
+
+/* --- keys */
+
+static int
+check_question(const struct snp_key_question *q, struct err *e)
+{
+	if ((q->fields & ~SNP_KEY_ALL) != 0 || q->vmpl > VMPL_MAX)
+		return err_set(e, ERR_USAGE, "snp: a key by fields %#" PRIx64 " at level %u", q->fields, q->vmpl);
+	if ((q->tcb != 0 && (q->fields & SNP_KEY_TCB) == 0) || (q->svn != 0 && (q->fields & SNP_KEY_GUEST_SVN) == 0))
+		return err_set(e, ERR_USAGE, "snp: a key by a number that is not mixed in");
+	return 0;
+}
+
+/* A key of zeros is what a kernel that wrote nothing would leave. */
+static int
+take_key(const uint8_t response[SNP_KEY_RESP], struct buf *key, struct err *e)
+{
+	static const uint8_t none[SNP_KEY_SIZE];
+	const struct span bytes = { response + SNP_KEY_AT, SNP_KEY_SIZE };
+	uint32_t status = le32(response + SNP_STATUS);
+
+	if (status != 0)
+		return err_set(e, ERR_EVIDENCE, "snp: the firmware refuses a key: status %#x", status);
+	if (crypto_equal(bytes, (struct span){ none, sizeof(none) }))
+		return err_set(e, ERR_EVIDENCE, "snp: the firmware gave no key");
+	return buf_add_span(key, bytes, e);
+}
+
+int
+snp_derive_key(const struct evidence_env *env, const struct snp_key_question *q, struct buf *key, struct err *e)
+{
+	uint8_t ioctl[SNP_IOCTL], request[SNP_KEY_REQ] = { 0 };
+	autobuf response = BUF_SECRET(SNP_KEY_RESP);
+	autoclose int fd = -1;
+	int failed, rc;
+
+	assert(key->secret);
+	rc = check_question(q, e);
+	if (rc == 0)
+		rc = buf_reserve(&response, SNP_KEY_RESP, e);
+	if (rc < 0)
+		return rc;
+	fd = env->open(env->arg, SNP_DEVICE, O_RDWR);
+	if (fd < 0)
+		return err_sys_as(e, ERR_NO_TEE, "snp: %s", SNP_DEVICE);
+	put_le(request + SNP_KEY_ROOT, q->migrates, 4);
+	put_le(request + SNP_KEY_FIELDS, q->fields, 8);
+	put_le(request + SNP_KEY_VMPL, q->vmpl, 4);
+	put_le(request + SNP_KEY_SVN, q->svn, 4);
+	put_le(request + SNP_KEY_TCB_AT, q->tcb, 8);
+	address(ioctl, request, response.data);
+	failed = env->ioctl(env->arg, fd, SNP_GET_DERIVED_KEY, ioctl) < 0 ? errno : 0;
+	rc = check_call(ioctl, failed, e);
+	return rc < 0 ? rc : take_key(response.data, key, e);
 }
 
 const struct attester_ops attester_snp = {

@@ -40,13 +40,25 @@ enum {
 	SNP_SIZE	= 4,		/* u32 */
 	SNP_REPORT_AT	= 32,
 
+	SNP_KEY_REQ	= 32,
+	SNP_KEY_ROOT	= 0,		/* u32: 0 VCEK, 1 VMRK */
+	SNP_KEY_FIELDS	= 8,		/* u64 */
+	SNP_KEY_VMPL	= 16,		/* u32 */
+	SNP_KEY_SVN	= 20,		/* u32 */
+	SNP_KEY_TCB_AT	= 24,		/* u64 */
+	SNP_KEY_RESP	= 64,		/* SNP_STATUS, and: */
+	SNP_KEY_AT	= 32,
+
 	SNP_VMM_INVALID_LEN = 1,	/* vmm errors */
 	SNP_VMM_BUSY	= 2,
 };
 #define SNP_GET_REPORT		UAPI_IOC(3, SNP_IOCTL, 'S', 0)
+#define SNP_GET_DERIVED_KEY	UAPI_IOC(3, SNP_IOCTL, 'S', 1)
 #define SNP_GET_EXT_REPORT	UAPI_IOC(3, SNP_IOCTL, 'S', 2)
-static_assert(SNP_GET_REPORT == 0xc0205300 && SNP_GET_EXT_REPORT == 0xc0205302, "numbers of sev-guest");
-static_assert(SNP_CERTS_LEN + 8 == SNP_EXT_REQ && SNP_CERTS == SNP_REPORT_REQ, "layout of sev-guest");
+static_assert(SNP_GET_REPORT == 0xc0205300 && SNP_GET_DERIVED_KEY == 0xc0205301 && SNP_GET_EXT_REPORT == 0xc0205302,
+    "numbers of sev-guest");
+static_assert(SNP_CERTS_LEN + 8 == SNP_EXT_REQ && SNP_CERTS == SNP_REPORT_REQ && SNP_KEY_TCB_AT + 8 == SNP_KEY_REQ,
+    "layout of sev-guest");
 
 /* Intel: /dev/tdx_guest, /dev/tdx-guest, /dev/tdx-attest */
 enum {

@@ -171,6 +171,19 @@ def drivers(test):
         test.ok(good, f"tdx: driver {driver}", why)
 
 
+def chips(test):
+    """SNP of another generation, and signed by the provider's key"""
+    for options, root in ((["--vlek"], None), (["--snp-chip", "turin"], "snp-turin-ark.pem"),
+                          (["--snp-chip", "turin", "--vlek"], "snp-turin-ark.pem")):
+        for way in ["--no-tsm"], ["--no-device"]:
+            if way == ["--no-device"] and not FUSE:
+                continue
+            status, out, text = test.get("snp", [*way, *options])
+            status, text = test.verify_ours("snp", out, None, root) if status == 0 else (status, text)
+            signer = "signer VLEK" if "--vlek" in options else "signer VCEK"
+            test.ok(status == 0 and signer in text, f"snp {' '.join(way + options)}: verified", text)
+
+
 def raw_right(test, tee, data):
     """Bare; what stands behind an SNP report is not looked at, so its certificates come from the roots"""
     if tee == "csv":
@@ -275,6 +288,7 @@ def main():
             return 0
         forms(test)
         drivers(test)
+        chips(test)
         public(test)
         attached(test)
         faults(test)

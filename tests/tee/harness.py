@@ -51,9 +51,9 @@ class Test:
                               capture_output=True, check=False, text=True)
         return done.returncode, done.stdout + done.stderr
 
-    def verify_ours(self, tee, data, certs=None):
+    def verify_ours(self, tee, data, certs=None, root=None):
         """Evidence of the emulator"""
-        root = {"tdx": "tdx-root.pem", "snp": "snp-ark.pem", "csv": "csv-hrk.cert"}[tee]
+        root = root or {"tdx": "tdx-root.pem", "snp": "snp-ark.pem", "csv": "csv-hrk.cert"}[tee]
         if tee == "csv":
             certs = os.path.join(self.roots, "csv-hsk-cek.cert")
         with open(self.file("evidence"), "wb") as out:

@@ -54,6 +54,13 @@ FAULTS = (
     ("tdx", [], ["rtmr", "3", "00"], "EINVAL"),
 )
 
+# Generations of processors and kinds of keys; whose root; what verify.py finds.
+CHIPS = (
+    (["--vlek"], None, ("version 3", "signer VLEK", "chip " + "00" * 64)),
+    (["--snp-chip", "turin"], "snp-turin-ark.pem", ("version 5", "signer VCEK", "00" * 56 + "\n")),
+    (["--snp-chip", "turin", "--vlek"], "snp-turin-ark.pem", ("version 5", "signer VLEK", "chip " + "00" * 64)),
+)
+
 # Evidence that comes, but must not be believed: why verify.py does not.
 DOUBTFUL = (
     ("snp", ["--fault", "signature"], ["snp", SENT, "CERTS"], "wrong signature of the report"),
@@ -78,6 +85,7 @@ def verifier(test):
     for tee, name, root, *certs in (
             ("tdx", "tdx/tdx_quote_4.dat", intel), ("tdx", "tdx/tdx_quote_5.dat", intel),
             ("snp", "snp/test-report.bin", f"{VECTORS}/snp/milan_ask_ark_asvk.pem", f"{VECTORS}/snp/test-vcek.der"),
+            ("snp", "snp/test-vlek-report.bin", f"{VECTORS}/snp/milan_ask_ark_asvk.pem", f"{VECTORS}/snp/test-vlek.der"),
             ("snp", "snp/evidence_v3_genoa.json", f"{VECTORS}/snp/genoa_ask_ark_asvk.pem"),
             ("csv", "csv/report_v1.bin", f"{VECTORS}/csv/hrk.cert", f"{VECTORS}/csv/hsk_cek.cert"),
             ("csv", "csv/csv_evidence.json", f"{VECTORS}/csv/hrk.cert"),
@@ -162,6 +170,10 @@ def devices(test):
         status, report, text = test.probe("snp", ["--no-tsm"], "snp", SENT, *files)
         status, text = test.verify_ours("snp", report, test.file("certs")) if files and status == 0 else (status, text)
         test.ok(status == 0 and len(report) == 1184, f"SNP: report, {len(certs)} table", text)
+    for options, root, wanted in CHIPS:
+        status, report, text = test.probe("snp", ["--no-tsm", *options], "snp", SENT, test.file("certs"))
+        status, text = test.verify_ours("snp", report, test.file("certs"), root) if status == 0 else (status, text)
+        test.ok(status == 0 and all(claim in text for claim in wanted), f"SNP: report with {' '.join(options)}", text)
     status, report, text = test.probe("snp", ["--no-tsm", "--no-certificates"], "snp", SENT, test.file("none"))
     test.ok(status == 0 and not any(open(test.file("none"), "rb").read()), "SNP: a host without certificates", text)
     status, key, text = test.probe("snp", ["--no-tsm"], "key")

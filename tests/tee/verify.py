@@ -2,7 +2,7 @@
 """Verifies evidence as a relying party would, sharing no code with the agent nor with tee-emulator.
 
   verify.py tdx FILE --root PEM              a quote of version 4 or 5
-  verify.py snp FILE --root PEM [--certs F]  a report; certs: a table of GUIDs, or PEM or DER certificates
+  verify.py snp FILE --root PEM [--certs F]  a report by VCEK or VLEK; certs: a table of GUIDs, or PEM or DER certificates
   verify.py csv FILE --root F [--certs F]    a report; root: HRK; certs: HSK and CEK
 
 FILE holds the raw bytes, or the JSON of the evidence. --report-data HEX is what must be bound (zeros may
@@ -111,7 +111,12 @@ def tdx_json(value):
 
 # --- SEV-SNP
 
-GUIDS = "63da758de6644564adc5f4b93be8accd", "4ab7b379bbac4fe4a02f05aef327c782", "c0b406a4a803495297433fb6014cd0ae"
+GUIDS = {"VCEK": "63da758de6644564adc5f4b93be8accd", "VLEK": "a8074bc2a25a483eaae639c045a0b8a1",
+         "ASK": "4ab7b379bbac4fe4a02f05aef327c782", "ARK": "c0b406a4a803495297433fb6014cd0ae"}
+
+# Where the levels of a TCB stand that certificates tell, by the number of their extension.
+TCB = {"3.1": 0, "3.2": 1, "3.3": 6, "3.8": 7}
+TCB_TURIN = {"3.9": 0, "3.1": 1, "3.2": 2, "3.3": 3, "3.8": 7}
 
 
 def snp_certificates(data):
@@ -126,7 +131,7 @@ def snp_certificates(data):
             guid, place, size = struct.unpack_from("<16sII", data, at)
             if not any(guid):
                 break
-            if guid.hex() in GUIDS:
+            if guid.hex() in GUIDS.values():
                 found.append(x509.load_der_x509_certificate(data[place:place + size]))
     return {one.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value: one for one in found}
 
@@ -137,28 +142,43 @@ def extension(certificate, number):
     return certificate.extensions.get_extension_for_oid(oid).value.value
 
 
+def snp_chip(vek, chip_id, turin):
+    """Is it this chip's? Its id has 64 bytes, or 8 since Turin."""
+    size = 8 if turin else 64
+    need(extension(vek, "4")[-size:] == chip_id[:size] and not any(chip_id[size:]), "another chip")
+
+
 def snp(data, root, certs):
-    """A report below ARK, ASK and VCEK"""
+    """A report below ARK, and ASK and VCEK, or ASVK and VLEK"""
     need(len(data) == 1184, f"a report has 1184 bytes, not {len(data)}")
     need(struct.unpack_from("<I", data)[0] in (2, 3, 5) and struct.unpack_from("<I", data, 0x34)[0] == 1, "not a report")
     known = {**snp_certificates(certs), **snp_certificates(root)}
-    vek = known.get("SEV-VCEK")
-    need(vek is not None, "no VCEK")
-    ask = next(one for name, one in known.items() if name in ("SEV-Milan", "SEV-Genoa", "SEV-Turin"))
+    signer = struct.unpack_from("<I", data, 0x48)[0] >> 2 & 7
+    need(signer in (0, 1), "signed by no key")
+    signer = ("VCEK", "VLEK")[signer]
+    vek = known.get("SEV-" + signer)
+    need(vek is not None, "no " + signer)
+    middle = "SEV-" if signer == "VCEK" else "SEV-VLEK-"
+    ask = next(one for name, one in known.items() if name in (middle + chip for chip in ("Milan", "Genoa", "Turin")))
     ark = next(one for name, one in snp_certificates(root).items() if name.startswith("ARK"))
     issued(vek, ask)
     issued(ask, ark)
     issued(ark, ark)
     pair = data[0x2A0:0x2A0 + 144]
     ecdsa(vek.public_key(), pair, data[:0x2A0], hashes.SHA384(), "wrong signature of the report", "little")
-    need(extension(vek, "4")[-64:] == data[0x1A0:0x1E0], "another chip")
-    for number, at in (("3.1", 0), ("3.2", 1), ("3.3", 6), ("3.8", 7)):
+    turin = data[0x188] >= 0x1A
+    if signer == "VCEK":
+        snp_chip(vek, data[0x1A0:0x1E0], turin)
+    for number, at in (TCB_TURIN if turin else TCB).items():
         need(int.from_bytes(extension(vek, number)[2:], "big") == data[0x180 + at], "another TCB")
-    return data[0x50:0x90], {"measurement": data[0x90:0xC0].hex(), "vmpl": struct.unpack_from("<I", data, 0x30)[0]}
+    return data[0x50:0x90], {"measurement": data[0x90:0xC0].hex(), "vmpl": struct.unpack_from("<I", data, 0x30)[0],
+                             "version": data[0], "signer": signer, "chip": data[0x1A0:0x1E0].hex()}
 
 
 def tcb_bytes(tcb):
-    """Milan and Genoa"""
+    """Since Turin with another level in front"""
+    if tcb["fmc"] is not None:
+        return bytes([tcb["fmc"], tcb["bootloader"], tcb["tee"], tcb["snp"], 0, 0, 0, tcb["microcode"]])
     return bytes([tcb["bootloader"], tcb["tee"], 0, 0, 0, 0, tcb["snp"], tcb["microcode"]])
 
 
@@ -182,12 +202,14 @@ def snp_json(value):
         out[at] = report[name] or 0
     for at, name in ((0x1E8, "current"), (0x1EC, "committed")):
         out[at:at + 3] = bytes(report[name][part] for part in ("build", "minor", "major"))
+    for at, name in ((0x1F8, "launch_mit_vector"), (0x200, "current_mit_vector")):
+        need((name in report) == (report["version"] >= 5), f"{name}: not of this version")
+        struct.pack_into("<Q", out, at, report.get(name, 0))
     out[0x2A0:0x330] = bytes(report["signature"]["r"] + report["signature"]["s"])
     table, bodies = b"", b""
     chain = value["cert_chain"] or []
-    types = {"VCEK": GUIDS[0], "ASK": GUIDS[1], "ARK": GUIDS[2]}
     for one in chain:
-        guid = bytes.fromhex(types.get(one["cert_type"] if isinstance(one["cert_type"], str) else "", "ff" * 16))
+        guid = bytes.fromhex(GUIDS.get(one["cert_type"] if isinstance(one["cert_type"], str) else "", "ff" * 16))
         table += struct.pack("<16sII", guid, 24 * (len(chain) + 1) + len(bodies), len(one["data"]))
         bodies += bytes(one["data"])
     return bytes(out), table + bytes(24) + bodies if chain else b""

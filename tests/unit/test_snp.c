@@ -1,7 +1,7 @@
 /* test_snp.c: SEV-SNP: reports and certificates as JSON, on real ones; /dev/sev-guest and what hosts answer. */
 #include "lib/base.h"
 
-#include "evidence/evidence.h"
+#include "evidence/snp.h"
 
 #include "evidence/bytes.h"
 #include "evidence/snp_report.h"
@@ -308,6 +308,91 @@ test_device_faults(void)
 	failing(ERR_EVIDENCE, "a key that was disabled");
 }
 
+/* --- derived keys */
+
+static struct {
+	int		why;
+	uint32_t	vmm, fw, status;
+	uint8_t		fill, request[32];
+} deriver;
+
+static int
+derive(maybe_unused struct world *w, unsigned long request, void *argument)
+{
+	uint8_t *arg = argument, *response = pointer(arg + 16);
+
+	if (request != 0xc0205301 || arg[0] != 1 || le64(arg + 24) != 0)
+		return world_error(EINVAL);
+	memcpy(deriver.request, pointer(arg + 8), sizeof(deriver.request));
+	put_le(arg + 24, deriver.fw, 4);
+	put_le(arg + 28, deriver.vmm, 4);
+	put_le(response, deriver.status, 4);
+	memset(response + 32, deriver.fill, 32);
+	return deriver.why != 0 ? world_error(deriver.why) : 0;
+}
+
+static int
+ask_key(struct snp_key_question q, const char *device, struct buf *key)
+{
+	struct world w = { .device = device, .answer = derive };
+	struct evidence_env env = world_env(&w);
+
+	buf_reset(key);
+	return snp_derive_key(&env, &q, key, &e);
+}
+
+static void
+test_key(void)
+{
+	static const uint8_t want[32] = { 1, [8] = 0x3f, [16] = 3, [20] = 7, [24] = 9, [31] = 8 }, none[32];
+	autobuf key = BUF_SECRET(SNP_KEY_SIZE);
+	uint8_t wanted[32];
+
+	deriver.fill = 0x5a;
+	memset(wanted, 0x5a, sizeof(wanted));
+	works(ask_key((struct snp_key_question){ 0 }, SNP_DEVICE, &key), "a key by nothing but the chip");
+	ok(span_eq(buf_span(&key), (struct span){ wanted, 32 }), "the firmware's 32 bytes");
+	ok(memcmp(deriver.request, none, 32) == 0, "its question");
+	works(ask_key((struct snp_key_question){ .fields = SNP_KEY_ALL, .tcb = 0x0800000000000009, .svn = 7, .vmpl = 3,
+	    .migrates = true }, SNP_DEVICE, &key), "by everything");
+	ok(memcmp(deriver.request, want, 32) == 0, "its question");
+	fails(ask_key((struct snp_key_question){ .fields = 1 << 6 }, SNP_DEVICE, &key), ERR_USAGE, "a field of another version");
+	fails(ask_key((struct snp_key_question){ .vmpl = 4 }, SNP_DEVICE, &key), ERR_USAGE, "level 4");
+	fails(ask_key((struct snp_key_question){ .tcb = 1 }, SNP_DEVICE, &key), ERR_USAGE, "a TCB that is not mixed in");
+	fails(ask_key((struct snp_key_question){ .svn = 1 }, SNP_DEVICE, &key), ERR_USAGE, "a version that is not mixed in");
+	fails(ask_key((struct snp_key_question){ 0 }, NULL, &key), ERR_NO_TEE, "no device");
+	is_int(key.len, 0, "nothing comes out");
+}
+
+static void
+no_key(enum err_code want, const char *what)
+{
+	autobuf key = BUF_SECRET(SNP_KEY_SIZE);
+
+	fails(ask_key((struct snp_key_question){ 0 }, SNP_DEVICE, &key), want, "%s", what);
+	is_int(key.len, 0, "nothing comes out");
+	memset(&deriver, 0, sizeof(deriver));
+	deriver.fill = 0x5a;
+}
+
+static void
+test_key_faults(void)
+{
+	deriver.status = 0x27;
+	no_key(ERR_EVIDENCE, "a status");
+	deriver.fill = 0;
+	no_key(ERR_EVIDENCE, "a key of zeros");
+	deriver.why = EIO;
+	no_key(ERR_EVIDENCE, "a device that fails");
+	deriver.fw = 0x16;
+	no_key(ERR_EVIDENCE, "a firmware error without another");
+	deriver.vmm = 1;
+	no_key(ERR_EVIDENCE, "a host error without another");
+	deriver.why = ETIMEDOUT;
+	deriver.vmm = 2;
+	no_key(ERR_TIMEOUT, "a busy host");
+}
+
 int
 main(void)
 {
@@ -317,6 +402,8 @@ main(void)
 	test_table();
 	test_device();
 	test_device_faults();
+	test_key();
+	test_key_faults();
 	buf_free(&genoa);
 	return tap_done();
 }

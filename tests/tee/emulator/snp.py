@@ -1,5 +1,6 @@
-"""AMD SEV-SNP: attestation reports signed by a VCEK, certificate tables, derived keys."""
+"""AMD SEV-SNP: attestation reports signed by a VCEK or a VLEK, certificate tables, derived keys."""
 
+import collections
 import errno
 import hashlib
 import hmac
@@ -8,35 +9,52 @@ import struct
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from .roots import der_integer, raw_signature
+from .roots import der, der_integer, raw_signature
 
 NODE = "/dev/sev-guest"
 REPORT, DERIVED_KEY, EXTENDED_REPORT = 0xC0205300, 0xC0205301, 0xC0205302
 MAX_TABLE = 0x4000
-GUIDS = {"vcek": "63da758de6644564adc5f4b93be8accd", "ask": "4ab7b379bbac4fe4a02f05aef327c782",
-         "ark": "c0b406a4a803495297433fb6014cd0ae"}
+GUIDS = {"vcek": "63da758de6644564adc5f4b93be8accd", "vlek": "a8074bc2a25a483eaae639c045a0b8a1",
+         "ask": "4ab7b379bbac4fe4a02f05aef327c782", "ark": "c0b406a4a803495297433fb6014cd0ae"}
 OID = "1.3.6.1.4.1.3704.1."
-TCB = bytes([10, 0, 0, 0, 0, 0, 25, 23])    # boot loader, TEE, SNP and microcode of a Genoa
+
+# A generation of processors: version of its reports, bytes of a chip's id, the TCB with the place in it
+# of each level that certificates tell by number.
+Chip = collections.namedtuple("Chip", "prefix name cpuid version size tcb levels")
+CHIPS = {
+    "genoa": Chip("snp", "Genoa", bytes([0x19, 0xA0, 2]), 3, 64, bytes([10, 0, 0, 0, 0, 0, 25, 23]),
+                  {"3.1": 0, "3.2": 1, "3.3": 6, "3.8": 7}),
+    "turin": Chip("snp-turin", "Turin", bytes([0x1A, 2, 1]), 5, 8, bytes([1, 2, 3, 4, 0, 0, 0, 200]),
+                  {"3.9": 0, "3.1": 1, "3.2": 2, "3.3": 3, "3.8": 7}),
+}
 
 
 class Platform:
     """The machine: its chip and keys."""
 
-    def __init__(self, roots, faults, certificates=True):
+    def __init__(self, roots, faults, certificates=True, chip="genoa", vlek=False):
         self.faults = faults
         self.canned = None
-        self.chip = hashlib.sha512(b"emulated chip").digest()
+        self.chip = CHIPS[chip]
+        self.vlek = vlek
+        self.chip_id = hashlib.sha512(b"emulated chip").digest()[:self.chip.size]
+        # The keys of the authorities serve both generations; ASVK stands beside ASK.
+        middle, leaf = ("asvk", "vlek") if vlek else ("ask", "vcek")
+        prefix, name = self.chip.prefix, self.chip.name
         ark_key = roots.key("snp-ark", "rsa")
-        ark = roots.certificate("snp-ark", "ARK-Genoa", ark_key, ca=True, pss=True)
-        ask_key = roots.key("snp-ask", "rsa")
-        ask = roots.certificate("snp-ask", "SEV-Genoa", ask_key, (ark, ark_key), ca=True, pss=True)
-        self.key = roots.key("snp-vcek", ec.SECP384R1())
-        levels = [(f"{OID}3.{i}", der_integer(TCB[at])) for i, at in ((1, 0), (2, 1), (3, 6), (8, 7))]
-        vcek = roots.certificate("snp-vcek", "SEV-VCEK", self.key, (ask, ask_key), pss=True, extensions=[
-            (OID + "1", der_integer(1)), (OID + "2", b"\x16\x05Genoa"), *levels, (OID + "4", self.chip)])
+        ark = roots.certificate(f"{prefix}-ark", f"ARK-{name}", ark_key, ca=True, pss=True)
+        ask_key = roots.key(f"snp-{middle}", "rsa")
+        ask = roots.certificate(f"{prefix}-{middle}", f"SEV-VLEK-{name}" if vlek else f"SEV-{name}", ask_key,
+                                (ark, ark_key), ca=True, pss=True)
+        self.key = roots.key(f"{prefix}-{leaf}", ec.SECP384R1())
+        extensions = [(OID + "1", der_integer(1)), (OID + "2", der(0x16, name.encode()))]
+        extensions += [(OID + level, der_integer(self.chip.tcb[at])) for level, at in self.chip.levels.items()]
+        extensions.append((OID + "5", der(0x16, b"emulated provider")) if vlek else (OID + "4", self.chip_id))
+        vek = roots.certificate(f"{prefix}-{leaf}", f"SEV-{leaf.upper()}", self.key, (ask, ask_key), pss=True,
+                                extensions=extensions)
         self.table = b""
         if certificates:
-            self.table = table({"vcek": vcek, "ask": ask, "ark": ark})
+            self.table = table({leaf: vek, "ask": ask, "ark": ark})
 
     def report(self, report_data, vmpl):
         """1184 bytes"""
@@ -44,10 +62,14 @@ class Platform:
             return self.canned
         if self.faults.take("report-data"):
             report_data = bytes([report_data[0] ^ 1]) + report_data[1:]
-        body = struct.pack("<IIQ", 3, 0, 0x30000) + bytes(32) + struct.pack("<II", vmpl, 1) + TCB
-        body += struct.pack("<QII", 0x25, 0, 0) + report_data + hashlib.sha384(b"emulated launch").digest()
-        body += bytes(32 + 48 + 48) + hashlib.sha256(b"emulated guest").digest() + b"\xff" * 32 + TCB
-        body += bytes([0x19, 0xA0, 2]).ljust(24, b"\0") + self.chip + TCB + bytes([5, 55, 1, 0] * 2) + TCB
+        tcb = self.chip.tcb
+        body = struct.pack("<IIQ", self.chip.version, 0, 0x30000) + bytes(32) + struct.pack("<II", vmpl, 1) + tcb
+        body += struct.pack("<QII", 0x25, 4 if self.vlek else 0, 0) + report_data + hashlib.sha384(b"emulated launch").digest()
+        body += bytes(32 + 48 + 48) + hashlib.sha256(b"emulated guest").digest() + b"\xff" * 32 + tcb
+        body += self.chip.cpuid.ljust(24, b"\0") + (b"" if self.vlek else self.chip_id).ljust(64, b"\0")
+        body += tcb + bytes([5, 55, 1, 0] * 2) + tcb
+        if self.chip.version >= 5:
+            body += struct.pack("<QQ", 1, 3)    # mitigations, at launch and now
         body = body.ljust(0x2A0, b"\0")
         signature = self.key.sign(body, ec.ECDSA(hashes.SHA384()))
         pair = raw_signature(signature, 72, "little")
