@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""The TEE devices of the guest in the boot test, served from here: each socket below becomes a port of virtio-serial.
+
+usage: devices.py ROOTS SOCKETS    says so when all sockets are there, and runs until it is killed
+"""
+
+import os
+import select
+import socket
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "tee"))
+
+# pylint: disable=wrong-import-position
+from emulator import faults, hygon, relayed, roots, snp, tdx  # noqa: E402
+
+
+def ports(keys):
+    """By name: who answers"""
+    def node(name, make, *wrong):
+        faulty = faults.Faults(wrong)
+        return relayed.Node(name, make(faulty), faulty)
+
+    def sev(faulty):
+        return snp.Device(snp.Platform(keys, faulty))
+
+    def csv(faulty):
+        return hygon.Device(hygon.Platform(keys, faulty))
+
+    def provider(*wrong):
+        faulty = faults.Faults(wrong)
+        collect = {"tdx_guest": tdx.Platform(keys, faulty).collect, "sev_guest": snp.Platform(keys, faulty).collect}
+        return relayed.Provider(collect, faulty)
+
+    return {
+        "snp": node("sev-guest", sev),
+        "snp-busy": node("sev-guest", sev, "vmm-error:2"),
+        "snp-refuses": node("sev-guest", sev, "status:0x16"),
+        "csv": node("csv-guest", csv),
+        "csv-refuses": node("csv-guest", csv, "ioctl:EIO"),
+        "tdx": node("tdx_guest", lambda faulty: tdx.Device(tdx.Platform(keys, faulty), "mvp")),
+        "tdx-alone": node("tdx_guest", lambda faulty: tdx.Device(tdx.Platform(keys, faulty), "upstream")),
+        "tsm": provider(),
+        "tsm-busy": provider("outblob:EBUSY:2"),
+        "tsm-late": provider("outblob:ETIMEDOUT"),
+    }
+
+
+class Port:
+    """One connection: messages that begin with their length, as x86 has it."""
+
+    def __init__(self, listener, server):
+        self.listener = listener
+        self.server = server
+        self.stream = None
+        self.got = b""
+
+    def fileno(self):
+        """For select"""
+        return (self.stream or self.listener).fileno()
+
+    def ready(self):
+        """The guest's machine connects, or bytes have come; False at the end"""
+        if self.stream is None:
+            self.stream = self.listener.accept()[0]
+            return True
+        data = self.stream.recv(65536)
+        self.got += data
+        while len(self.got) >= 4:
+            size = int.from_bytes(self.got[:4], "little")
+            if len(self.got) < size:
+                break
+            request, self.got = self.got[:size], self.got[size:]
+            answer = self.server.serve(request)
+            if answer is not None:
+                self.stream.sendall(answer)
+        return bool(data)
+
+
+def main():
+    """Never returns by itself before the machine has gone"""
+    keys, folder = sys.argv[1:]
+    served = []
+    for name, server in ports(roots.Roots(keys)).items():
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(os.path.join(folder, name))
+        listener.listen(1)
+        served.append(Port(listener, server))
+    print(*(os.path.basename(port.listener.getsockname()) for port in served), flush=True)
+    while served:
+        for port in select.select(served, [], [])[0]:
+            if not port.ready():
+                served.remove(port)
+
+
+if __name__ == "__main__":
+    main()

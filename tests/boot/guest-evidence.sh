@@ -1,0 +1,103 @@
+# shellcheck shell=sh disable=SC2154
+# In the guest: one device at a time, so that each is found by what the kernel shows, and not by its name.
+data=$(word data)
+reports=/sys/kernel/config/tsm/report
+mkdir /run/evidence
+mount -t configfs configfs /sys/kernel/config
+
+get() {	# NAME OPTION...
+	name=$1
+	shift
+	aa-cli evidence get --report-data "$data" "$@" >"/run/evidence/$name" 2>"/run/evidence/$name.err"
+	echo "evidence $name: exit $?"
+}
+
+wait_for() {	# COMMAND...
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		! "$@" || return 0
+		sleep 0.1
+	done
+	echo "waited in vain: $*"
+	return 1
+}
+
+attach() {	# SOURCE PORT NODE
+	/evidence/relay "$1" "$(port "$2")" &
+	relay=$!
+	wait_for test -c "$3"
+}
+
+detach() {	# NODE
+	kill $relay
+	wait $relay 2>/dev/null
+	wait_for test ! -e "$1"
+}
+
+nodes=good
+by_node() {	# NODE NAME...
+	node=$1
+	shift
+	for name in "$@"; do
+		attach /dev/cuse "$name" "/dev/$node" || nodes=bad
+		get "$name"
+		detach "/dev/$node" || nodes=bad
+	done
+}
+
+sandbox tee
+get nothing
+by_node sev-guest snp snp-busy snp-refuses
+by_node csv-guest csv csv-refuses
+by_node tdx_guest tdx tdx-alone
+tell "nodes $nodes"
+
+# While its device does not answer, who asks can be looked at.
+attach /dev/cuse csv /dev/csv-guest
+kill -STOP $relay
+get stopped &
+asks=$!
+locked() {
+	seen tee | grep -q 'Seccomp: 2'
+}
+wait_for locked
+tell "tee $(seen tee)"
+kill -CONT $relay
+wait $asks
+detach /dev/csv-guest
+
+# --- the kernel's configfs-tsm
+
+provided() {	# PROVIDER PORT: until "withdrawn"
+	insmod /evidence/tsm_relay.ko provider="$1"
+	wait_for test -c /dev/tsm_relay
+	/evidence/relay /dev/tsm_relay "$(port "$2")" &
+	relay=$!
+	wait_for mkdir $reports/probe
+	rmdir $reports/probe
+}
+
+withdrawn() {
+	kill $relay
+	wait $relay 2>/dev/null
+	rmmod tsm_relay
+}
+
+if [ -e /evidence/tsm_relay.ko ]; then
+	get tsm-none
+	provided tdx_guest tsm
+	get tsm-tdx
+	get tsm-other --tee snp
+	withdrawn
+	provided sev_guest tsm
+	get tsm-snp
+	withdrawn
+	provided tdx_guest tsm-busy
+	get tsm-busy
+	withdrawn
+	provided tdx_guest tsm-late
+	get tsm-late
+	tell "tsm left $(find $reports -mindepth 1 -maxdepth 1 | wc -l)"
+	withdrawn
+fi
+
+tar -c -C /run/evidence . >"$(port evidence)"

@@ -1,0 +1,93 @@
+# shellcheck shell=sh disable=SC2034,SC2154
+# Evidence from devices of the kernel's own kind: nodes by CUSE, configfs-tsm by the kernel's core with a provider of
+# ours. Answers come from the emulator of tests/tee on this side (devices.py); verify.py judges what comes out.
+
+evidence_nodes='snp snp-busy snp-refuses csv csv-refuses tdx tdx-alone'
+evidence_tsm='tsm tsm-busy tsm-late'
+
+# The module must fit the kernel exactly, so it is built each time.
+evidence_module() {
+	cp -r "$boot/module" "$work/module"
+	make -s -C "$headers" M="$work/module" CONFIG_DEBUG_INFO_BTF_MODULES= CONFIG_MODULE_SIG_ALL= \
+		modules >"$work/module.log" 2>&1 || bail "module: $(tail -n 5 "$work/module.log")"
+	cp "$work/module/tsm_relay.ko" "$tree/evidence/"
+	module tsm
+}
+
+evidence_prepare() {
+	mkdir -p "$tree/evidence" "$work/sockets" "$work/evidence"
+	gcc -std=gnu17 -O2 -static -s -I"$top" -o "$tree/evidence/relay" "$boot/relay.c" ||
+		bail "relay.c does not build"
+	module cuse
+	module virtio_console
+	module configfs
+	[ -z "$headers" ] || evidence_module
+
+	"$boot/devices.py" "$work/roots" "$work/sockets" >"$work/devices" 2>"$work/devices.err" &
+	pids="$pids $!"
+	until [ -s "$work/devices" ]; do
+		kill -0 $! 2>/dev/null || bail "devices.py: $(cat "$work/devices.err")"
+		sleep 0.1
+	done
+	qemu="$qemu -device virtio-serial-pci -chardev file,id=evidence,path=$work/evidence.tar"
+	qemu="$qemu -device virtserialport,chardev=evidence,name=evidence"
+	for port in $evidence_nodes $evidence_tsm; do
+		qemu="$qemu -chardev socket,id=$port,path=$work/sockets/$port -device virtserialport,chardev=$port,name=$port"
+	done
+	report_data=$(random_hex 64)
+	words="$words cacao.data=$report_data"
+}
+
+evidence_good() {	# TEE NAME WHAT: a file that came out, believed by the verifier
+	case $1 in
+	tdx) set -- "$@" --root "$work/roots/tdx-root.pem" ;;
+	snp) set -- "$@" --root "$work/roots/snp-ark.pem" ;;
+	csv) set -- "$@" --root "$work/roots/csv-hrk.cert" --certs "$work/roots/csv-hsk-cek.cert" ;;
+	esac
+	good_tee=$1 good_name=$2 good_what=$3
+	shift 3
+	check "$good_what" "$top/tests/tee/verify.py" "$good_tee" "$work/evidence/$good_name" "$@" \
+		--report-data "$report_data"
+	[ "$test_failed" -eq 0 ] || sed 's/^/#   /' "$work/evidence/$good_name.err" 2>/dev/null || :
+}
+
+evidence_refused() {	# NAME ERROR TEXT WHAT: an error and nothing else
+	if [ ! -s "$work/evidence/$1" ] && grep -q "($2)" "$work/evidence/$1.err" 2>/dev/null &&
+		grep -q -- "$3" "$work/evidence/$1.err"; then
+		ok "$4"
+	else
+		not_ok "$4"
+		diag "says: $(cat "$work/evidence/$1.err" 2>&1)"
+	fi
+}
+
+evidence_check() {
+	tar -x -C "$work/evidence" -f "$work/evidence.tar" --no-same-owner 2>"$work/err" || diag "$(cat "$work/err")"
+	evidence_refused nothing NO_TEE 'looked for' "no device: an error that tells what was looked for"
+	evidence_good snp snp "SNP by CUSE: report and certificates, verified"
+	evidence_good csv csv "CSV by CUSE: extended report, verified"
+	evidence_good tdx tdx "TDX by CUSE: quote, verified"
+	evidence_refused snp-busy TIMEOUT 'host error 2' "SNP by CUSE: the host's error comes with the errno"
+	evidence_refused snp-refuses EVIDENCE 'firmware error 22' "SNP by CUSE: the firmware's error, too"
+	evidence_refused csv-refuses EVIDENCE csv-guest "CSV by CUSE: EIO"
+	evidence_refused tdx-alone EVIDENCE configfs-tsm "TDX by CUSE: the driver has no quotes (ENOTTY)"
+	has "the nodes are character devices, gone with their server" "nodes good"
+	has "the process that asks is under seccomp, without new privileges" "tee cacao: tee NoNewPrivs: 1 Seccomp: 2 "
+	has "the sandbox of tee holds in the guest" "sandbox tee good"
+	has "Landlock is active for tee" "landlock tee missed 0"
+	if [ -n "$headers" ]; then
+		evidence_tsm_check
+	else
+		skip "configfs-tsm of the kernel" "no headers of $version to build its provider with"
+	fi
+}
+
+evidence_tsm_check() {
+	evidence_refused tsm-none NO_TEE 'looked for' "configfs-tsm without a provider is no platform"
+	evidence_good tdx tsm-tdx "TDX by the kernel's configfs-tsm: quote, verified"
+	evidence_good snp tsm-snp "SNP by the kernel's configfs-tsm: report and auxblob, verified"
+	evidence_good tdx tsm-busy "TDX by the kernel's configfs-tsm: a host that is busy twice"
+	evidence_refused tsm-late TIMEOUT outblob "TDX by the kernel's configfs-tsm: a host that does not answer"
+	evidence_refused tsm-other NO_TEE 'snp: there is no' "the kernel's configfs-tsm with the provider of another platform"
+	has "nothing is left in configfs-tsm" "tsm left 0"
+}
