@@ -298,7 +298,7 @@ callers_new(const struct callers_options *opt, struct callers **out, struct err 
 		return err_set(e, ERR_NOMEM, "callers");
 	}
 	all->opt = *opt;
-	all->service = (struct rpc_service){ opt->methods, opt->max_message, opt->max_calls, on_call, on_cancelled };
+	all->service = (struct rpc_service){ opt->methods, opt->max_message, opt->max_message, opt->max_calls, on_call, on_cancelled };
 	for (size_t i = 0; i < CALLERS_MAX; i++)
 		all->places[i] = (struct caller){ .all = all, .fd = -1 };
 	*out = all;

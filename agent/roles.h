@@ -127,8 +127,8 @@ enum {
 	M_RPC_CLOSE,	/* monitor → rpc: u32 owner: its sockets and their callers go */
 	M_RPC_LOST,	/* monitor → rpc: u8 enum backend: it died, and with it the calls it had */
 	M_RPC_STUCK,	/* rpc → monitor: u8 enum backend: it has not answered 5 s after a call's time was over */
-	M_CALL,		/* rpc → key, tee or monitor: u8 enum call (agent/services.h), and what belongs to it; fd:
-			 * where a large answer goes */
+	M_CALL,		/* rpc → key, tee or monitor: u8 enum call (agent/services.h), and what belongs to it */
+	M_CALL_PIPE,	/* the same; fd: a pipe for a large answer, which is there whole before M_CALL_DONE comes */
 	M_CALL_DONE,	/* back, with the same id: err?, and what belongs to it */
 	M_CALL_LEFT,	/* rpc → monitor, id of its call: u8 1 the caller's connection is gone, 0 its time is over:
 			 * nobody waits for the answer; it does not come */

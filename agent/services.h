@@ -15,14 +15,15 @@ enum backend {
 	BACKEND_KEY,
 	BACKEND_TEE,
 	BACKEND_MONITOR,
+	BACKEND_HERE,		/* nobody need be asked: the row itself */
 	BACKEND_COUNT
 };
 
 /* What is asked of them: the first byte of M_CALL, and what follows it → what follows err? in M_CALL_DONE. */
 enum call {
 	CALL_WRAP, CALL_UNWRAP, CALL_AS_ASKED,	/* key: enum provider_op: bytes JSON → bytes JSON */
-	CALL_RESOURCE,		/* key: str uri, str NAME::URI of the broker it must be ("": ours), fd: a pipe for the resource → */
-	CALL_EVIDENCE,		/* tee: bytes caller's data, fd: a pipe for the evidence → */
+	CALL_RESOURCE,		/* key, M_CALL_PIPE: str uri, str NAME::URI of the broker it must be ("": ours) → */
+	CALL_EVIDENCE,		/* tee, M_CALL_PIPE: bytes caller's data → */
 	CALL_TEE,		/* tee: → str name */
 	CALL_MEASURE,		/* tee: u8 is there a pcr, u32 pcr, str domain, str operation, str content → u8 0 done, 1 the
 				 * platform has no registers, 2 switched off */
@@ -30,6 +31,13 @@ enum call {
 	CALL_STATUS,		/* monitor: → bytes JSON */
 	CALL_COUNT
 };
+/* The most that goes into the texts of these: CALL_PULL's image and bundle: LIMIT_REFERENCE, LIMIT_PATH. */
+#define CALL_DATA	KIB(4)	/* of CALL_EVIDENCE */
+#define CALL_TEXT	KIB(4)	/* each of CALL_MEASURE; uri of CALL_RESOURCE: LIMIT_URI */
+#define CALL_BROKER	600	/* NAME::URI */
+#define CALL_MAX	(LIMIT_PROVIDER_JSON + KIB(1))	/* M_CALL and M_CALL_DONE */
+/* What comes through a pipe; evidence: base64 of a quote and of the event log, which ends before 256 KiB. */
+#define CALL_EVIDENCE_MAX	KIB(384)
 
 /* Doors: which methods a listening socket offers. Bits. */
 enum face {
@@ -42,24 +50,29 @@ enum face {
 const char *face_name(enum face);	/* "attestation", "hub", "keyprovider", "getresource", "agent" */
 
 struct service {
-	struct rpc_method	 method;	/* its id is the place in the table */
+	struct rpc_method	 method;	/* its id is its place in the table: services_methods tells */
 	enum backend		 backend;
 	enum call		 call;
 	unsigned		 faces;
 	const char		*word;		/* in vsock.host_methods; NULL: never for the host */
 	const char		*feature;	/* BACKEND_NONE */
 	const char		*trouble;	/* stands before the error's text: "[CDH] [ERROR]: Get Resource failed"; NULL */
-	bool			 pipe;		/* the answer comes through a pipe */
+	size_t			 pipe;		/* the answer comes through a pipe (M_CALL_PIPE), and so much at most; 0: no */
+	bool			 plain;		/* the answer is no secret: it need not take memory for secrets */
 	int64_t			 limit_ms;	/* where the caller sets no time, and the most it may set */
-	/* Reads the caller's message and writes what M_CALL carries behind the op. -ERR_PARSE, -ERR_LIMIT, -ERR_UNSUPPORTED. */
+	/*
+	 * Neither is there for BACKEND_NONE. ask reads the caller's message and writes what M_CALL carries behind the call's
+	 * number. -ERR_PARSE, -ERR_LIMIT, -ERR_UNSUPPORTED.
+	 */
 	int	(*ask)(struct span message, struct msg *call, struct err *);
-	/* Makes the answer's message; bytes: what came through the pipe. out is secret. */
+	/* Makes the answer's message; bytes: what came through the pipe. -ERR_PROTO: the backend's words cannot be read. */
 	int	(*answer)(struct msg_reader *, struct span bytes, struct buf *out, struct err *);
 };
 
-extern const struct service services[];		/* ended by method.service NULL */
-/* The same as rpc_find wants it. */
+extern const struct service services[];		/* at most 64; ended by method.service NULL */
+/* The same as rpc_find wants it; the id is the place in services[]. */
 const struct rpc_method *services_methods(void);
+#define SERVICES_ANSWER	(CALL_EVIDENCE_MAX + KIB(1))	/* the longest message that an answer can be */
 
 /* Bits of methods by the words of a list ("pull\nstatus"). -ERR_CONFIG: a word that is none. */
 int services_by_words(const char *list, uint64_t *methods, struct err *) must_check;

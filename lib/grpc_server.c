@@ -146,7 +146,7 @@ on_begin_headers(nghttp2_session *http, const nghttp2_frame *f, void *arg)
 		.number = ++s->count,
 		.method = -1,
 		.timeout_ms = -1,
-		.out = BUF_SECRET(GRPC_PREFIX + s->base.service->max_message),
+		.out = BUF_SECRET(GRPC_PREFIX + s->base.service->max_answer),
 	};
 	s->streams = st;
 	return nghttp2_session_set_stream_user_data(http, st->id, st);
@@ -308,7 +308,7 @@ answer(struct rpc_server *base, uint32_t id, struct span message, struct err *e)
 
 	if (st == NULL || st->state != CALLED)
 		return 0;
-	if (message.len > base->service->max_message)
+	if (message.len > base->service->max_answer)
 		rc = submit_status(st, RPC_INTERNAL, "the answer is too large");
 	else if (grpc_message_format(message, &st->out, e) < 0)
 		rc = submit_status(st, RPC_RESOURCE_EXHAUSTED, "no memory for the answer");

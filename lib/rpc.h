@@ -29,7 +29,8 @@ struct rpc_method {
 
 struct rpc_service {
 	const struct rpc_method	*methods;	/* ended by service NULL */
-	size_t			 max_message;	/* of a request and of an answer, below 4 MiB */
+	size_t			 max_message;	/* of a request, below 4 MiB */
+	size_t			 max_answer;	/* the same */
 	unsigned		 max_calls;	/* of one peer at a time, at most RPC_CALLS */
 	/*
 	 * A whole request, of a stream that has no other in flight; message is borrowed. timeout_ms: -1 for none.

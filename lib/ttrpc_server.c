@@ -181,7 +181,7 @@ answer(struct rpc_server *base, uint32_t stream, struct span message, struct err
 
 	if (!end_call(s, stream))
 		return 0;
-	if (message.len > base->service->max_message)
+	if (message.len > base->service->max_answer)
 		return respond_status(s, stream, RPC_INTERNAL, "the answer is too large", e);
 	r.payload = pb_bytes(message);
 	return respond(s, stream, &r, e);
@@ -264,7 +264,7 @@ ttrpc_server_new(const struct rpc_service *service, void *arg, struct rpc_server
 		return err_set(e, ERR_NOMEM, "ttrpc session");
 	s->base = (struct rpc_server){ &ops, service, arg };
 	/* All answers, and a refusal of each frame that fits in one feed. */
-	s->out = (struct buf)BUF_SECRET(service->max_calls * (service->max_message + 64) + 16 * RPC_FEED);
+	s->out = (struct buf)BUF_SECRET(service->max_calls * (service->max_answer + 64) + 16 * RPC_FEED);
 	*out = &s->base;
 	return 0;
 }

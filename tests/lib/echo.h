@@ -51,6 +51,7 @@ echo_cancelled(void *arg, uint32_t stream)
 static const struct rpc_service echo_service = {
 	.methods = echo_methods,
 	.max_message = KIB(60),
+	.max_answer = KIB(60),
 	.max_calls = 3,
 	.call = echo_call,
 	.cancelled = echo_cancelled,
