@@ -1,4 +1,7 @@
-/* cmd_evidence.c: aa-cli evidence get: what the platform says about this guest, over data of the caller's. */
+/*
+ * cmd_evidence.c: aa-cli evidence: get, what the platform says about this guest, over data of the caller's; extend, an event into
+ * one of its registers.
+ */
 #include "lib/base.h"
 
 #include "agent/cli.h"
@@ -7,7 +10,7 @@
 #include "lib/sys.h"
 
 static struct {
-	const char	*tee, *form, *data;
+	const char	*tee, *form, *data, *pcr;
 	bool		 json, sample, raw;
 } opt;
 
@@ -17,18 +20,23 @@ static const struct option_def options[] = {
 	{ "form", "FORM", "coco (default), composite, string or raw", &opt.form, NULL },
 	{ "json", NULL, "one JSON object: whose evidence, and the evidence", NULL, &opt.json },
 	{ "raw", NULL, "write bytes even to a terminal", NULL, &opt.raw },
+	{ "pcr", "N", "extend: 0 to 23 (default 17), which stands for a register", &opt.pcr, NULL },
 	{ "allow-sample", NULL, "let there be sample evidence, which proves nothing", NULL, &opt.sample },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 
 static const char more[] =
-    "Collects evidence from the kernel of this confidential guest and writes it to standard output. It binds the report\n"
+    "get collects evidence from the kernel of this confidential guest and writes it to standard output. It binds the report\n"
     "data, followed by zeros up to 64 bytes: a verifier must see there what he has asked for.\n"
     "coco is the JSON value of today's CoCo attesters, composite its envelope from KBS protocol 0.3 on, string the form\n"
     "of protocol 0.1.0, raw the bytes as rats-tls carries them.\n\n"
+    "extend puts an event into a runtime register and into the log that goes with evidence. DOMAIN and OPERATION are one\n"
+    "word each, CONTENT is one line. PCRs 1 and 7 stand for the first of the registers of TDX, 2 to 6 for the second, 8 to\n"
+    "15 for the third, the others for the fourth.\n\n"
     "Examples:\n"
     "  aa-cli evidence get --report-data $(head -c 32 /dev/urandom | xxd -p -c 64)\n"
-    "  aa-cli evidence get --tee tdx --form raw > quote.bin\n";
+    "  aa-cli evidence get --tee tdx --form raw > quote.bin\n"
+    "  aa-cli evidence extend example.org/setup LoadPolicy sha256:e3b0c442\n";
 
 static const char *const forms[EVIDENCE_FORM_COUNT] = {
 	[EVIDENCE_COCO] = "coco",
@@ -110,21 +118,46 @@ get(struct err *e)
 }
 
 static int
-run(const char **operands, maybe_unused size_t n, struct err *e)
+extend(const char **event, struct err *e)
 {
-	if (strcmp(operands[0], "get") != 0)
-		return err_set(e, ERR_USAGE, "wants get");
-	return get(e);
+	struct measure_event m = { MEASURE_PCR, event[0], event[1], event[2], false };
+	autoclose int control = -1;
+	struct monitor monitor;
+	uint64_t pcr;
+	int rc;
+
+	if (opt.pcr != NULL) {
+		if (!span_decimal(span_str(opt.pcr), MEASURE_PCRS - 1, &pcr))
+			return err_set(e, ERR_USAGE, "--pcr is a number from 0 to %d", MEASURE_PCRS - 1);
+		m.pcr = (unsigned)pcr;
+	}
+	rc = monitor_open(&monitor, false, e);
+	if (rc == 0)
+		rc = teejob_start(&monitor, true, &control, e);
+	if (rc == 0)
+		rc = teejob_measure(&monitor, control, opt.tee, &m, e);
+	monitor_close(&monitor);
+	return rc;
+}
+
+static int
+run(const char **operands, size_t n, struct err *e)
+{
+	if (strcmp(operands[0], "get") == 0 && n == 1)
+		return get(e);
+	if (strcmp(operands[0], "extend") == 0 && n == 4)
+		return extend(operands + 1, e);
+	return err_set(e, ERR_USAGE, "wants get, or extend DOMAIN OPERATION CONTENT");
 }
 
 const struct cli_verb verb_evidence = {
 	.name = "evidence",
-	.operands = "get",
-	.summary = "what the platform says about this guest",
+	.operands = "get | extend DOMAIN OPERATION CONTENT",
+	.summary = "what the platform says about this guest, and what it shall say",
 	.more = more,
 	.options = options,
 	.min = 1,
-	.max = 1,
+	.max = 4,
 	.json = &opt.json,
 	.run = run,
 };

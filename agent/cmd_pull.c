@@ -16,6 +16,7 @@ static const struct option_def options[] = {
 	{ "snapshot", "KIND", "overlay or flat root (default: overlay where root can mount it)", &opt.snapshot, NULL },
 	{ "store", "DIR", "where layers for overlays are kept (default " PULL_STORE_DEFAULT ")", &opt.store, NULL },
 	{ "trusted-storage", "DIR[:DIR…]", "may hold content in the clear though its host or server can read it", &opt.trusted, NULL },
+	{ "measure", "WHEN", "off (default), on or required: the image into a register of the platform", &opt.measure, NULL },
 	{ "layers-at-once", "N", "1 to 16 (default " PULL_AT_ONCE_DEFAULT ")", &opt.at_once, NULL },
 	{ "json", NULL, "progress, result and errors as JSON lines", NULL, &opt.json },
 	{ "platform", "OS/ARCH[/VARIANT]", "default: this machine's", &opt.platform, NULL },
@@ -33,6 +34,8 @@ static const char more[] =
     "digest is printed; of docker-archive it is that of a manifest made here, as the file has none.\n"
     "Everything is checked: digests of manifest, configuration, layers and their content, the MAC of\n"
     "encrypted layers, and the policy before all.\n\n"
+    "Measured, an image leaves an event with its name and digest in a runtime register and in the log that goes with\n"
+    "evidence (aa-cli evidence), before BUNDLE is there; on tells what cannot be measured, required does not pull it.\n\n"
     "KEY is FILE, FILE:file=PATH or FILE:fd=N (where its password is read), for images encrypted by skopeo:\n"
     "a private key for jwe, a private key and its certificate for pkcs7; or\n"
     "provider:attestation-agent:NAME::URI, the same as --aa-kbc-params NAME::URI.\n\n"

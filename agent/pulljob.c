@@ -12,6 +12,7 @@
 #include "agent/key_setup.h"
 #include "agent/monitor.h"
 #include "agent/progress.h"
+#include "agent/pull_measure.h"
 #include "agent/pull_setup.h"
 #include "agent/snapshot.h"
 #include "agent/storage.h"
@@ -31,6 +32,7 @@ struct job {
 	struct policy_setup	 policy;
 	struct progress		 progress;
 	struct key_setup	 keys;
+	enum measure_mode	 measure;
 	struct pulljob_result	 result;
 };
 
@@ -52,8 +54,10 @@ static int
 check_options(struct job *j, struct err *e)
 {
 	const struct pulljob_options *opt = j->opt;
-	int rc = 0;
+	int rc = measure_mode_parse(opt->measure, &j->measure, e);
 
+	if (rc < 0)
+		return rc;
 	j->setup.policy = opt->policy;
 	j->setup.mixed = opt->mixed;
 	platform_host(&j->setup.platform);
@@ -170,6 +174,8 @@ make_bundle(struct job *j, struct err *e)
 	progress_end(&j->progress);
 	policy_setup_close(&j->policy);
 	pull_roles_close(&j->roles);
+	if (rc == 0)
+		rc = pull_measure(&j->m, j->measure, j->opt->image, j->result.digest, e);
 	monitor_end_all(&j->m);		/* nobody may write any more when the name is given */
 	if (rc == 0)
 		rc = staging_commit(&j->staging, NULL, e);
