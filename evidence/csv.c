@@ -167,6 +167,27 @@ extend(const struct evidence_env *env, unsigned pcr, struct span digest, struct 
 	return rc == 0 ? 0 : err_set(e, ERR_EVIDENCE, "csv: extend register %u: firmware error %#" PRIx64, index, (uint64_t)rc);
 }
 
+static int
+read_register(const struct evidence_env *env, unsigned pcr, uint8_t value[64], struct err *e)
+{
+	const unsigned index = eventlog_register(pcr);
+	uint8_t bytes[CSV_READ_VALUE + CSV_DIGEST] = { 0 };
+	autoclose int fd = env->open(env->arg, CSV_DEVICE, O_RDONLY);
+	int64_t rc;
+
+	if (fd < 0)
+		return err_sys_as(e, ERR_NO_TEE, "csv: %s", CSV_DEVICE);
+	put_le(bytes + CSV_READ_BITMAP, 1U << index, 4);
+	rc = call_registers(env, fd, CSV_RTMR_READ, bytes, sizeof(bytes));
+	if (rc < 0)
+		return err_sys_as(e, errno == ENOTTY || errno == ENODEV ? ERR_UNSUPPORTED : ERR_EVIDENCE,
+		    "csv: read register %u", index);
+	if (rc != 0)
+		return err_set(e, ERR_EVIDENCE, "csv: read register %u: firmware error %#" PRIx64, index, (uint64_t)rc);
+	memcpy(value, bytes + CSV_READ_VALUE, CSV_DIGEST);
+	return 0;
+}
+
 const struct attester_ops attester_csv = {
 	.name = "csv",
 	.data_max = EVIDENCE_DATA,
@@ -176,5 +197,6 @@ const struct attester_ops attester_csv = {
 	.json = json,
 	.raw = raw,
 	.extend = extend,
+	.read_register = read_register,
 	.extend_alg = HASH_SM3,
 };

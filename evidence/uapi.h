@@ -123,8 +123,11 @@ enum {
 	CSV_RTMR_SUBCMD	= 16,		/* u16 */
 	CSV_RTMR_FW_ERROR = 20,		/* u32 */
 	CSV_RTMR_STATUS	= 1,		/* subcommands */
+	CSV_RTMR_READ	= 3,
 	CSV_RTMR_EXTEND	= 4,
 	CSV_RTMR_STATUS_SIZE = 3,
+	CSV_READ_BITMAP	= 0,		/* u32: which; their values follow */
+	CSV_READ_VALUE	= 4,
 	CSV_EXTEND_INDEX = 0,		/* u8: 3 or 4 */
 	CSV_EXTEND_LEN	= 2,		/* u16: CSV_DIGEST */
 	CSV_EXTEND_DIGEST = 4,

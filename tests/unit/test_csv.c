@@ -197,6 +197,10 @@ csv_guest(maybe_unused struct world *w, unsigned long request, void *argument)
 			memcpy(firmware.extended, page, sizeof(firmware.extended));
 			return 0;
 		}
+		if (le16(call + 16) == 3 && le64(call + 8) == 36) {
+			memset(page + 4, (int)le32(page), 32);	/* each register holds its bit of the map */
+			return 0;
+		}
 		return le16(call + 16) == 1 && le64(call + 8) == 3 ? 0 : world_error(EINVAL);
 	}
 	if (request != 0xc0104401 || le32(call + 8) != 4096 || (uintptr_t)page % 4096 != 0)
@@ -325,6 +329,30 @@ test_extend(void)
 	fails(attester_csv.extend(&env, 17, good, &e), ERR_NO_TEE, "no device");
 }
 
+static void
+test_read_register(void)
+{
+	struct world w = { .device = "/dev/csv-guest", .answer = csv_guest };
+	struct evidence_env env = world_env(&w);
+	uint8_t value[64] = { 0 };
+
+	firmware.registers = true;
+	works(attester_csv.read_register(&env, 17, value, &e), "read PCR 17");
+	ok(value[0] == 1 << 4 && value[31] == 1 << 4 && value[32] == 0, "register 4");
+	works(attester_csv.read_register(&env, 1, value, &e), "read PCR 1");
+	ok(value[0] == 1 << 1, "register 1");
+	firmware.error = 5;
+	fails(attester_csv.read_register(&env, 17, value, &e), ERR_EVIDENCE, "the firmware refuses");
+	memset(&firmware, 0, sizeof(firmware));
+	fails(attester_csv.read_register(&env, 17, value, &e), ERR_UNSUPPORTED, "firmware without registers");
+	firmware.why = EIO;
+	fails(attester_csv.read_register(&env, 17, value, &e), ERR_EVIDENCE, "a device that fails");
+	memset(&firmware, 0, sizeof(firmware));
+	w.device = NULL;
+	fails(attester_csv.read_register(&env, 17, value, &e), ERR_NO_TEE, "no device");
+	ok(value[0] == 1 << 1, "what fails leaves the value");
+}
+
 static int
 run_once(void *arg, struct err *err)
 {
@@ -359,6 +387,7 @@ main(void)
 	test_device();
 	test_certs();
 	test_extend();
+	test_read_register();
 	ok(fault_each(FAULT_ALLOC, 0, false, run_once, &w) > 0, "every allocation fails once");
 	ok(fault_each(FAULT_IO, EIO, false, run_once, &w) > 0, "every call fails once");
 	buf_free(&real.page);

@@ -3,6 +3,7 @@
 
 #include "evidence/evidence.h"
 
+#include "evidence/tdx_device.h"
 #include "lib/codec.h"
 #include "tests/lib/fault.h"
 #include "tests/lib/tap.h"
@@ -157,6 +158,24 @@ test_tdx(void)
 	ok(form_is(&cca, EVIDENCE_COCO, "{\"token\":[1,2,255]}"), "as JSON");
 }
 
+static void
+test_tdx_register(void)
+{
+	static uint8_t bytes[49] = { 1, [47] = 2 };
+	struct world_file files[] = { { TDX_MEASUREMENTS "/rtmr2:sha384", bytes, 48 }, { 0 } };
+	struct world w = { .files = files };
+	struct evidence_env env = world_env(&w);
+	uint8_t value[64] = { 0 };
+
+	works(attester_tdx.read_register(&env, 8, value, &e), "read PCR 8");
+	ok(memcmp(value, bytes, 48) == 0, "RTMR2");
+	fails(attester_tdx.read_register(&env, 17, value, &e), ERR_UNSUPPORTED, "a kernel that does not show it");
+	files[0].len = 47;
+	fails(attester_tdx.read_register(&env, 8, value, &e), ERR_EVIDENCE, "47 bytes");
+	files[0].len = 49;
+	fails(attester_tdx.read_register(&env, 8, value, &e), ERR_LIMIT, "49 bytes");
+}
+
 static int
 run_once(void *arg, struct err *err)
 {
@@ -181,6 +200,7 @@ main(void)
 	test_select();
 	test_sample();
 	test_tdx();
+	test_tdx_register();
 	ok(fault_each(FAULT_ALLOC, 0, false, run_once, &w) > 0, "every allocation fails once");
 	ok(fault_each(FAULT_IO, EIO, true, run_once, &w) > 0, "every read and write fails once");
 	return tap_done();
