@@ -172,9 +172,7 @@ get(const struct msg *m, const struct attester_ops **tee, struct err *failed, st
 	struct ask a = { 0 };
 	int rc = take_ask(m, &a, e);
 
-	if (rc == 0)
-		(void)(collect(&a, m->fds[0], tee, failed) < 0);
-	return rc;
+	return rc < 0 ? rc : collect(&a, m->fds[0], tee, failed) < 0;
 }
 
 /* --- registers */
@@ -194,9 +192,8 @@ measure(const struct msg *m, const struct attester_ops **tee, struct err *failed
 	msg_get_str(&r, content, sizeof(content));
 	if (!msg_get_end(&r))
 		return err_set(e, ERR_PROTO, "request that cannot be read");
-	if (evidence_select(&tee_env, platform[0] != '\0' ? platform : NULL, tee, failed) == 0)
-		(void)(measure_event(&tee_env, *tee, &event, failed) < 0);
-	return 0;
+	return evidence_select(&tee_env, platform[0] != '\0' ? platform : NULL, tee, failed) < 0 ||
+	    measure_event(&tee_env, *tee, &event, failed) < 0;
 }
 
 /* --- injected secrets */
@@ -221,12 +218,12 @@ give_secret(const struct msg *m, struct err *failed, struct err *e)
 	msg_get_str(&r, guid, sizeof(guid));
 	if (!msg_get_end(&r) || strchr(guid, '/') != NULL)
 		return err_set(e, ERR_PROTO, "request that cannot be read");
-	(void)(pass_secret(guid, m->fds[0], failed) < 0);
-	return 0;
+	return pass_secret(guid, m->fds[0], failed) < 0;
 }
 
 /* --- the role */
 
+/* What was tried again and went well leaves an error behind, so it is the result that counts: 1: *failed says why. */
 static int
 answer(const struct msg *m, struct err *e)
 {
@@ -241,7 +238,7 @@ answer(const struct msg *m, struct err *e)
 		rc = m->type == M_TEE_MEASURE ? measure(m, &tee, &failed, e) : give_secret(m, &failed, e);
 	if (rc < 0)
 		return rc;
-	if (failed.code != ERR_NONE)
+	if (rc == 1)
 		return role_answer(FD_CONTROL, M_TEE_DONE, m->id, &failed, e);
 	msg_init(&done, M_TEE_DONE, m->id);
 	rc = msg_put_u8(&done, 0, e);
