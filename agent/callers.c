@@ -3,6 +3,7 @@
 
 #include "agent/callers.h"
 
+#include <linux/vm_sockets.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -10,10 +11,17 @@
 #include "lib/secret.h"
 #include "lib/sys.h"
 
+/* A host's requests are small (PullImage is the largest), and it shall not fill the memory for secrets. */
+#define HOST_MESSAGE	KIB(8)
+#define HOST_CALLS	8
+
 struct caller {
 	struct callers		*all;
+	struct listener		*door;
 	int			 fd;		/* -1: a free place */
 	struct rpc_server	*session;
+	bool			 host;
+	char			 name[24];
 	int64_t			 used;		/* when it last said something */
 	uint64_t		 request;	/* not there yet; 0: none */
 	int64_t			 request_since;
@@ -23,17 +31,22 @@ struct caller {
 	bool			 broken;
 };
 
+typedef int (*session_fn)(const struct rpc_service *, void *, struct rpc_server **, struct err *);
+
 struct listener {
 	struct callers		*all;
-	int			 fd;
-	int			(*session)(const struct rpc_service *, void *, struct rpc_server **, struct err *);
+	int			 fd;		/* -1: a free place */
+	session_fn		 session;
+	uint64_t		 methods;
+	uint32_t		 owner;
 };
 
 struct callers {
 	struct callers_options	 opt;
-	struct rpc_service	 service;
+	struct rpc_service	 local, host;
+	uint64_t		 host_methods;
+	bool			 keep_idle;
 	struct listener		 listeners[CALLERS_LISTENERS];
-	size_t			 nlisteners;
 	struct caller		 places[CALLERS_MAX];
 	uint8_t			*in;		/* RPC_FEED in secret memory */
 };
@@ -222,45 +235,110 @@ caller_refuse(struct caller *c, uint32_t stream, enum rpc_status status, const c
 	answered(c, rc, &e);
 }
 
-/* --- coming */
+/* --- who may do what */
 
-/* A free place, or that of who was idle for longest; NULL if nobody is. */
-static struct caller *
-find_place(struct callers *all)
+void
+callers_set_host(struct callers *all, uint64_t methods)
 {
-	struct caller *idle = NULL;
+	all->host_methods = methods;
+}
+
+void
+callers_keep_idle(struct callers *all)
+{
+	all->keep_idle = true;
+}
+
+enum caller_right
+caller_right(const struct caller *c, int method)
+{
+	uint64_t bit = UINT64_C(1) << method;
+
+	if ((c->door->methods & bit) == 0)
+		return CALLER_NOT_HERE;
+	return c->host && (c->all->host_methods & bit) == 0 ? CALLER_FORBIDDEN : CALLER_MAY;
+}
+
+const char *
+caller_name(const struct caller *c)
+{
+	return c->name;
+}
+
+/* Who it is; false: nobody that is served here. */
+static bool
+introduce(struct caller *c, const struct sockaddr_storage *from)
+{
+	struct sockaddr_vm vm;
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	switch (from->ss_family) {
+	case AF_UNIX:
+		if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
+			return false;
+		snprintf(c->name, sizeof(c->name), "uid %u", who.uid);
+		return who.uid == 0 || who.uid == geteuid();
+	case AF_VSOCK:
+		memcpy(&vm, from, sizeof(vm));
+		snprintf(c->name, sizeof(c->name), "cid %u", vm.svm_cid);
+		c->host = true;
+		return true;
+	default:
+		snprintf(c->name, sizeof(c->name), "tcp");
+		return true;
+	}
+}
+
+/* --- coming and going */
+
+/* A free place, or that of who was idle for longest at this door; NULL if nobody is, or may be sent away. */
+static struct caller *
+find_place(struct listener *door, unsigned most)
+{
+	struct caller *places = door->all->places, *idle = NULL, *free_one = NULL;
+	unsigned n = 0;
 
 	for (size_t i = 0; i < CALLERS_MAX; i++) {
-		struct caller *c = &all->places[i];
+		struct caller *c = &places[i];
 
 		if (c->fd < 0)
-			return c;
+			free_one = c;
+		if (c->fd < 0 || c->door != door)
+			continue;
+		n++;
 		if (c->calls == 0 && c->request == 0 && c->unread_since < 0 && (idle == NULL || c->used < idle->used))
 			idle = c;
 	}
-	if (idle != NULL)
-		let_go(idle);
+	if (n < most && free_one != NULL)
+		return free_one;
+	if (idle == NULL || door->all->keep_idle)
+		return NULL;
+	let_go(idle);
 	return idle;
 }
 
 static void
-on_listener(void *arg, int fd, maybe_unused short revents)
+welcome(struct listener *door, int conn, const struct sockaddr_storage *from)
 {
-	struct listener *l = arg;
-	int conn = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), rc;
+	struct caller new = { .all = door->all, .door = door, .fd = conn, .used = sys_now_ms(), .unread_since = -1 };
 	struct err e = { 0 };
 	struct caller *c;
+	int rc;
 
-	if (conn < 0)
-		return;
-	c = find_place(l->all);
-	if (c == NULL) {
-		log_warning("too many callers: one is turned away");
+	if (!introduce(&new, from)) {
+		log_warning("a caller with %s is turned away", new.name[0] != '\0' ? new.name : "no name");
 		close(conn);
 		return;
 	}
-	*c = (struct caller){ .all = l->all, .fd = conn, .used = sys_now_ms(), .unread_since = -1 };
-	rc = l->session(&l->all->service, c, &c->session, &e);
+	c = find_place(door, new.host ? CALLERS_HOST : CALLERS_LOCAL);
+	if (c == NULL) {
+		log_warning("too many callers: one is turned away (%s)", new.name);
+		close(conn);
+		return;
+	}
+	*c = new;
+	rc = door->session(c->host ? &c->all->host : &c->all->local, c, &c->session, &e);
 	if (rc < 0) {
 		log_warning("a caller is turned away: %s", e.msg);
 		base_close(&c->fd);
@@ -269,20 +347,47 @@ on_listener(void *arg, int fd, maybe_unused short revents)
 	settle(c, 0, &e);
 }
 
-int
-callers_listen(struct callers *all, int fd,
-    int (*session)(const struct rpc_service *, void *, struct rpc_server **, struct err *), struct err *e)
+static void
+on_listener(void *arg, int fd, maybe_unused short revents)
 {
-	struct listener *l = &all->listeners[all->nlisteners];
+	struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(from);
+	int conn = accept4(fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (conn >= 0)
+		welcome(arg, conn, &from);
+}
+
+int
+callers_listen(struct callers *all, int fd, session_fn session, uint64_t methods, uint32_t owner, struct err *e)
+{
+	struct listener *l = all->listeners;
 	int rc;
 
-	if (all->nlisteners == CALLERS_LISTENERS)
+	while (l < all->listeners + CALLERS_LISTENERS && l->fd >= 0)
+		l++;
+	if (l == all->listeners + CALLERS_LISTENERS)
 		return err_set(e, ERR_LIMIT, "more than %d listening sockets", CALLERS_LISTENERS);
-	*l = (struct listener){ all, fd, session };
 	rc = loop_watch(all->opt.loop, fd, POLLIN, on_listener, l, e);
 	if (rc == 0)
-		all->nlisteners++;
+		*l = (struct listener){ all, fd, session, methods, owner };
 	return rc;
+}
+
+void
+callers_close(struct callers *all, uint32_t owner)
+{
+	for (size_t i = 0; i < CALLERS_MAX; i++)
+		if (all->places[i].fd >= 0 && all->places[i].door->owner == owner)
+			let_go(&all->places[i]);
+	for (size_t i = 0; i < CALLERS_LISTENERS; i++) {
+		struct listener *l = &all->listeners[i];
+
+		if (l->fd < 0 || l->owner != owner)
+			continue;
+		loop_unwatch(all->opt.loop, l->fd);
+		base_close(&l->fd);
+	}
 }
 
 int
@@ -298,9 +403,16 @@ callers_new(const struct callers_options *opt, struct callers **out, struct err 
 		return err_set(e, ERR_NOMEM, "callers");
 	}
 	all->opt = *opt;
-	all->service = (struct rpc_service){ opt->methods, opt->max_message, opt->max_message, opt->max_calls, on_call, on_cancelled };
+	all->local = (struct rpc_service){
+		opt->methods, opt->max_message, opt->max_answer, opt->max_calls, on_call, on_cancelled
+	};
+	all->host = all->local;
+	all->host.max_message = MIN(opt->max_message, HOST_MESSAGE);
+	all->host.max_calls = MIN(opt->max_calls, HOST_CALLS);
 	for (size_t i = 0; i < CALLERS_MAX; i++)
 		all->places[i] = (struct caller){ .all = all, .fd = -1 };
+	for (size_t i = 0; i < CALLERS_LISTENERS; i++)
+		all->listeners[i].fd = -1;
 	*out = all;
 	return 0;
 }
@@ -314,7 +426,7 @@ callers_free(struct callers *all)
 		base_close(&all->places[i].fd);
 		rpc_server_free(all->places[i].session);
 	}
-	for (size_t i = 0; i < all->nlisteners; i++)
+	for (size_t i = 0; i < CALLERS_LISTENERS; i++)
 		base_close(&all->listeners[i].fd);
 	secret_free(all->in, RPC_FEED);
 	sys_free(all);

@@ -13,6 +13,7 @@
 #include "agent/key_source.h"
 #include "agent/options.h"
 #include "agent/ready.h"
+#include "agent/services.h"
 #include "lib/crypto.h"
 #include "lib/sys.h"
 
@@ -178,6 +179,10 @@ give_listeners(struct provider_job *j, struct err *e)
 
 		msg_init(&m, M_RPC_LISTEN, 0);
 		rc = msg_put_u8(&m, (uint8_t)j->address[i].transport, e);
+		if (rc == 0)
+			rc = msg_put_u8(&m, FACE_KEYPROVIDER, e);
+		if (rc == 0)
+			rc = msg_put_u32(&m, 0, e);
 		msg_put_fd(&m, j->fd[i]);
 		if (rc == 0)
 			rc = ask_rpc(j, &m, e);
@@ -185,16 +190,20 @@ give_listeners(struct provider_job *j, struct err *e)
 	return rc;
 }
 
-/* Until a signal, which is the ordinary end; rpc says nothing of itself. */
+/* Until a signal, which is the ordinary end; all that rpc says of itself is that key does not answer. */
 static int
 wait_for_end(struct provider_job *j, struct err *e)
 {
-	static const struct msg_rule none[] = { { 0 } };
+	static const struct msg_rule rules[] = {
+		{ .type = M_RPC_STUCK, .max_len = 1 }, { 0 },
+	};
 	automsg m;
-	int rc = monitor_await(&j->m, j->rpc, none, &m, e);
+	int rc = monitor_await(&j->m, j->rpc, rules, &m, e);
 
 	if (rc == -ERR_CANCELLED)
 		return 0;
+	if (rc > 0)
+		return err_set(e, ERR_TIMEOUT, "the key process does not answer");
 	return rc == 0 ? monitor_died(&j->m, "a process ended", e) : -(int)e->code;
 }
 

@@ -6,6 +6,7 @@
 #include "lib/base.h"
 
 #include "agent/keywrap.h"
+#include "agent/services.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -359,6 +360,26 @@ from_pull(struct keeper *k, struct err *e)
 	return rc < 0 ? rc : 1;
 }
 
+/* A resource for somebody outside. Some say which broker they mean: it must be the one there is. */
+static int
+answer_call_resource(struct keeper *k, const struct msg *m, struct err *e)
+{
+	struct msg_reader r = msg_reader(m);
+	uint8_t call = msg_get_u8(&r);
+	char uri[LIMIT_URI], broker[CALL_BROKER];
+	struct err failed = { 0 };
+	int rc;
+
+	msg_get_str(&r, uri, sizeof(uri));
+	msg_get_str(&r, broker, sizeof(broker));
+	if (!msg_get_end(&r) || call != CALL_RESOURCE)
+		return err_set(e, ERR_PROTO, "call that cannot be read");
+	rc = broker[0] != '\0' ? keyring_check_broker(&k->ring, broker, &failed) : 0;
+	if (rc == 0)
+		rc = write_resource(k, uri, m->fds[0], &failed);
+	return role_answer(KEY_FD_RPC, M_CALL_DONE, m->id, rc < 0 ? &failed : NULL, e);
+}
+
 /* A call of somebody outside, as rpc passes it on; it knows its answer by the id. */
 static int
 answer_call(struct keeper *k, const struct msg *m, struct err *e)
@@ -387,7 +408,8 @@ static int
 from_rpc(struct keeper *k, struct err *e)
 {
 	static const struct msg_rule rules[] = {
-		{ .type = M_CALL, .max_len = LIMIT_PROVIDER_JSON + 8, .secret = true },
+		{ .type = M_CALL, .max_len = CALL_MAX, .secret = true },
+		{ .type = M_CALL_PIPE, .max_len = KIB(2), .fds = 1, .secret = true },
 		{ 0 },
 	};
 	automsg m;
@@ -395,7 +417,7 @@ from_rpc(struct keeper *k, struct err *e)
 
 	if (rc <= 0)
 		return rc;
-	rc = answer_call(k, &m, e);
+	rc = m.type == M_CALL_PIPE ? answer_call_resource(k, &m, e) : answer_call(k, &m, e);
 	return rc < 0 ? rc : 1;
 }
 

@@ -172,6 +172,30 @@ keyring_need_broker(struct keyring *k, struct err *e)
 	return rc < 0 ? err_wrap(e, "%s", k->params.name) : 0;
 }
 
+/* Callers of old say "localhost" where their setting says "null", for brokers that have no address. */
+static const char *
+address_of(const struct kbc_params *p)
+{
+	return p->uri[0] == '\0' || strcmp(p->uri, "null") == 0 ? "localhost" : p->uri;
+}
+
+int
+keyring_check_broker(const struct keyring *k, const char *text, struct err *e)
+{
+	struct kbc_params theirs, ours;
+	int rc = kbc_params_parse(span_str(text), &theirs, e);
+
+	if (rc == 0 && k->params_text[0] == '\0')
+		rc = err_set(e, ERR_CONFIG, "the caller wants the broker %s, and none is configured", text);
+	if (rc == 0)
+		rc = kbc_params_parse(span_str(k->params_text), &ours, e);
+	if (rc < 0)
+		return rc;
+	if (strcmp(theirs.name, ours.name) == 0 && strcmp(address_of(&theirs), address_of(&ours)) == 0)
+		return 0;
+	return err_set(e, ERR_CONFIG, "the caller wants the broker %s, and %s is configured", text, k->params_text);
+}
+
 /* Where nothing else was set up, keys are a broker's. */
 static int
 need_keys(struct keyring *k, struct err *e)

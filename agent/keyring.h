@@ -36,6 +36,9 @@ void keyring_fini(struct keyring *);
 /* The broker is opened at the first request, so that its fault is that request's answer. */
 int keyring_need_broker(struct keyring *, struct err *) must_check;
 
+/* Is this NAME::URI of a caller our broker? -ERR_CONFIG names both. An address that is "null" or not there is localhost. */
+int keyring_check_broker(const struct keyring *, const char *, struct err *) must_check;
+
 /* What is set up instead of a broker (enum key_source_flag). */
 void keyring_set_source(struct keyring *, unsigned flags, const char *path);
 /* The one key there is. A fault is told when a key would be needed. */

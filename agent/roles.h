@@ -120,13 +120,14 @@ enum {
 	M_RPC_LISTEN,	/* monitor → rpc: u8 PROVIDER_GRPC or PROVIDER_TTRPC, u8 enum face bits (agent/services.h), u32
 			 * owner; fd: listening socket, non-blocking */
 	M_RPC_PIPE,	/* monitor → rpc: fds: where one request comes from, to its end, and where the answer goes */
-	M_RPC_DONE,	/* rpc → monitor: err?: of each of these two */
+	M_RPC_DONE,	/* rpc → monitor: err?: of each of these two, of M_RPC_SETUP and M_RPC_CLOSE */
 	M_PUMP,		/* monitor → net: str HOST:PORT; fd: one end of a stream: carries bytes between the two */
 	M_PUMP_DONE,	/* net → monitor: err?: it is connected */
-	M_RPC_SETUP,	/* monitor → rpc: str methods that the host may call by vsock, one a line, u8 log every call */
+	M_RPC_SETUP,	/* monitor → rpc, of the daemon: str what the host may call by vsock (vsock.host_methods, one a line), u8
+			 * log every call; from then on callers that are idle stay, and new ones are turned away */
 	M_RPC_CLOSE,	/* monitor → rpc: u32 owner: its sockets and their callers go */
-	M_RPC_LOST,	/* monitor → rpc: u8 enum backend: it died, and with it the calls it had */
-	M_RPC_STUCK,	/* rpc → monitor: u8 enum backend: it has not answered 5 s after a call's time was over */
+	M_RPC_LOST,	/* monitor → rpc: u8 enum backend: it died, and with it the calls it had (those that it never read, too) */
+	M_RPC_STUCK,	/* rpc → monitor: u8 enum backend: it has not answered 5 s after the most time that its call may take */
 	M_CALL,		/* rpc → key, tee or monitor: u8 enum call (agent/services.h), and what belongs to it */
 	M_CALL_PIPE,	/* the same; fd: a pipe for a large answer, which is there whole before M_CALL_DONE comes */
 	M_CALL_DONE,	/* back, with the same id: err?, and what belongs to it */

@@ -91,7 +91,7 @@ static const int word_vsock[] = {
 };
 
 static const int word_accept[] = {
-	SCMP_SYS(accept4), END
+	SCMP_SYS(accept4), SCMP_SYS(getsockopt), END
 };
 
 /* What starting a program takes, and what the program takes that is started: measured on gpg, static and dynamic. */
