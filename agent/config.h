@@ -13,6 +13,7 @@
 #define CONFIG_FORMAT	1	/* "format = 1" is the first thing in our file */
 
 enum setting {
+	SET_CMDLINE_MEASURED,	/* the kernel's command line is part of what the TEE measures; first, as it decides about others */
 	/* what is asked for keys and resources */
 	SET_KBC,		/* NAME::URI */
 	SET_KBC_CERT,		/* PEM, for an https broker */
@@ -42,7 +43,6 @@ enum setting {
 	SET_STORAGE_TRUSTED,	/* DIR[:DIR…] */
 	SET_VSOCK_HOST_METHODS,	/* list of pull, status, version */
 	SET_KBS_ALLOW_HTTP, SET_EAA_UNAUTHENTICATED, SET_SECRET_UNSIGNED,
-	SET_CMDLINE_MEASURED,	/* the kernel's command line is part of what the TEE measures */
 	/* the rest */
 	SET_LOG_LEVEL,
 	SET_HUB_SOCKET,		/* path where the hub listens, if not at its default */
@@ -102,12 +102,13 @@ struct config {
 
 void config_init(struct config *);
 void config_fini(struct config *);
+void config_move(struct config *to, struct config *from);	/* frees to; from is as after config_init */
 #define autoconfig cleanup(config_fini) struct config
 
 const char *config_get(const struct config *, enum setting);	/* never NULL; "" for none */
 bool config_true(const struct config *, enum setting);
 uint64_t config_number(const struct config *, enum setting);
-/* Lines of a list; *it is "" at first: while (config_next(config_get(c, s), &it, line, sizeof(line))) … */
+/* Lines of a list, none longer than 1023 bytes; *it is "" at first: while (config_next(config_get(c, s), &it, line, sizeof(line))) … */
 bool config_next(const char *list, const char **it, char *line, size_t size);
 /*
  * Is its origin measured, or a file of the machine's own image? Of SET_KBC: false says that the host chose the broker, which
@@ -123,6 +124,7 @@ bool config_measured(const struct config *, enum setting);
  * -ERR_CONFIG names setting and line, never the value; -ERR_NOMEM.
  */
 int config_set(struct config *, enum setting, struct span value, enum config_origin, uint32_t line, struct err *) must_check;
+void config_forget(struct config *, enum setting);	/* its default holds again */
 /* A sentence that is kept once; foreign words in it are escaped. One that finds no room is lost. */
 void config_warn(struct config *, const char *fmt, ...) printf_like(2, 3);
 
@@ -140,8 +142,9 @@ int config_read_kata(struct config *, struct span text, struct err *) must_check
 int config_read_cmdline(struct config *, struct span line, bool images, struct err *) must_check;
 
 /*
- * Takes over each value of from, by config_set, and its warnings; what is to be the later start's file comes as from. Then
- * a policy that is to be fetched from a broker of the host's choice is dropped, with a warning. -ERR_CONFIG: they contradict.
+ * Takes over each value of from, by config_set, and its warnings. Of a place and a text of the same the higher origin holds, too;
+ * and a policy that is to be fetched from a broker of the host's choice is dropped, with a warning. -ERR_CONFIG: they contradict,
+ * and nothing has changed.
  */
 int config_merge(struct config *, const struct config *from, struct err *) must_check;
 

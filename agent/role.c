@@ -27,6 +27,7 @@ const struct role_ops *const roles[ROLE_COUNT] = {
 	[ROLE_GPG]	= &role_gpg,
 	[ROLE_RPC]	= &role_rpc,
 	[ROLE_TEE]	= &role_tee,
+	[ROLE_CONFIG]	= &role_config,
 };
 
 bool

@@ -14,6 +14,7 @@
  *            ├─ rpc     frames of callers; their calls go to key, tee and monitor
  *            ├─ job     a pull of the daemon: a monitor itself, with net, key, pull … below it
  *            ├─ tee     evidence: asks the kernel, and the host by vsock
+ *            ├─ config  one file of settings: TOML, JSON or the kernel's command line; one for each
  *            ├─ gpg     one OpenPGP signature, by the program gpg; one for each
  *            └─ a pair for each layer:
  *                 crypt   blob digest, MAC, cipher; one layer key
@@ -30,13 +31,14 @@
 #include "lib/msg.h"
 #include "lib/sandbox.h"
 
-enum role { ROLE_NET, ROLE_KEY, ROLE_PULL, ROLE_CRYPT, ROLE_UNPACK, ROLE_ARCHIVE, ROLE_COPY, ROLE_RPC, ROLE_GPG, ROLE_TEE, ROLE_COUNT };
+enum role { ROLE_NET, ROLE_KEY, ROLE_PULL, ROLE_CRYPT, ROLE_UNPACK, ROLE_ARCHIVE, ROLE_COPY, ROLE_RPC, ROLE_GPG, ROLE_TEE, ROLE_CONFIG,
+    ROLE_COUNT };
 
 /*
  * Numeric ids in root mode; no passwd entry is needed. They differ because processes
  * of one uid may signal each other. unpack stays root with a few capabilities, tee without any.
  */
-enum { UID_NET = 64310, UID_KEY, UID_PULL, UID_CRYPT, UID_ARCHIVE, UID_RPC, UID_COPY, UID_GPG };
+enum { UID_NET = 64310, UID_KEY, UID_PULL, UID_CRYPT, UID_ARCHIVE, UID_RPC, UID_COPY, UID_GPG, UID_CONFIG };
 
 /* Descriptors of every role: 0 and 1 lead nowhere (selftest: 1 is the table), 2 is the log. */
 enum {
@@ -77,7 +79,7 @@ struct role_ops {
 };
 extern const struct role_ops *const roles[ROLE_COUNT];
 extern const struct role_ops role_net, role_key, role_pull, role_crypt, role_unpack, role_archive, role_rpc, role_copy, role_gpg,
-    role_tee;
+    role_tee, role_config;
 
 /* How the monitor starts a role: words on its command line, nothing secret. */
 struct role_start {
@@ -199,6 +201,10 @@ enum {
 	M_TEE_SECRET,	/* monitor → tee: str GUID of an injected secret; fd: where it goes, which the monitor does not read */
 	M_TEE_DONE,	/* tee → monitor: err?, str platform */
 
+	M_CONFIG_READ,	/* monitor → config: u8 enum config_what, u8 enum config_origin (agent/config.h), u8 enum
+			 * config_flag; fds: the file, and where its settings go (config_format) */
+	M_CONFIG_DONE,	/* config → monitor: err?, u8 the hub's file has an [image] table */
+
 	/* Encrypt, decrypt, inspect. */
 	M_COPY_SETUP,	/* monitor → copy: see copier.c */
 	M_COPY_PLAN,	/* copy → monitor: u32 layers, and of each: u64 size */
@@ -246,6 +252,13 @@ enum store_what { STORE_BLOB, STORE_MANIFEST, STORE_WHAT_COUNT };
 /* Files by number in M_FILE (of key: the position in kbc_ops.files). */
 enum { NET_FILE_CA, NET_FILE_AUTH, NET_FILE_REGISTRIES };	/* the first two: may come several times */
 enum { PULL_FILE_POLICY, PULL_FILE_SIGSTORE };	/* the latter may come several times */
+
+/* What a file of settings is (M_CONFIG_READ). */
+enum config_what { CONFIG_OWN, CONFIG_AGENT, CONFIG_HUB, CONFIG_KATA, CONFIG_CMDLINE, CONFIG_WHAT_COUNT };
+enum config_flag {
+	CONFIG_IMAGES	= 1,	/* the command line speaks of images, too */
+	CONFIG_TRUSTED	= 2,	/* the command line is measured */
+};
 
 /* Where wrapping keys come from, if not from a broker (M_KEY_SOURCE). */
 enum key_source_flag {

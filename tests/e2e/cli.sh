@@ -4,7 +4,7 @@ set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
-verbs="pull unpack get-resource encrypt decrypt inspect verify policy version selftest-sandbox"
+verbs="pull unpack get-resource encrypt decrypt inspect verify policy config version selftest-sandbox"
 
 usage_error() {	# NAME ARGUMENT…: exit 2, said on stderr, nothing on stdout
 	usage_name=$1

@@ -7,7 +7,7 @@ set -eu
 
 skip_without_sandbox
 
-for role in net archive key crypt pull copy unpack rpc gpg tee; do
+for role in net archive key crypt pull copy unpack rpc gpg tee config; do
 	expect_exit "$role: all as expected" 0 timeout -k 2 30 "$aa" selftest-sandbox "$role"
 	sed 's/^/#   /' "$work/out"
 	words=$(sed -n 's/^words:* *//p' "$work/out" | head -n 1)
