@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "evidence/csv_hypercall.h"
 #include "evidence/eventlog.h"
 #include "evidence/measure.h"
 #include "evidence/sev_secret.h"
@@ -101,6 +102,12 @@ tee_pause(maybe_unused void *arg, unsigned ms)
 	(void)poll(NULL, 0, (int)ms);
 }
 
+static int
+tee_hypercall(maybe_unused void *arg, uint8_t *page)
+{
+	return csv_hypercall(page);
+}
+
 const struct evidence_env tee_env = {
 	.open = tee_open,
 	.ioctl = tee_ioctl,
@@ -109,6 +116,7 @@ const struct evidence_env tee_env = {
 	.remove_file = tee_remove_file,
 	.vsock = tee_vsock,
 	.pause = tee_pause,
+	.hypercall = tee_hypercall,
 };
 
 /* --- evidence */
@@ -268,6 +276,16 @@ serve(struct err *e)
 	return rc;
 }
 
+/* As long as we may: afterwards no address is told and no signal caught. Where that fails, there is no hypercall. */
+static void
+prepare_hypercall(void)
+{
+	struct err e = { 0 };
+
+	if (access("/dev/csv-guest", F_OK) < 0 && csv_hypercall_cpu() && csv_hypercall_prepare(&e) < 0)
+		log_warning("%s", e.msg);
+}
+
 /* What is not there needs no rule; it cannot come later, either. */
 static int
 prepare(struct sandbox_path paths[ROLE_MAX_PATHS], struct err *e)
@@ -289,6 +307,7 @@ prepare(struct sandbox_path paths[ROLE_MAX_PATHS], struct err *e)
 		    .only_rule = true };
 	}
 	paths[n].fd = -1;
+	prepare_hypercall();
 	return crypto_init(e);
 }
 

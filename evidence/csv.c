@@ -1,4 +1,7 @@
-/* csv.c: Hygon CSV: a report from /dev/csv-guest, extended where the firmware can, with HSK and CEK where a file has them. */
+/*
+ * csv.c: Hygon CSV: a report from /dev/csv-guest, extended where the firmware can, else by the hypercall of older kernels; with
+ * HSK and CEK where a file has them.
+ */
 #include "lib/base.h"
 
 #include "evidence/evidence.h"
@@ -18,11 +21,31 @@
 static const char *const cert_dirs[] = { "/opt/csv/hsk_cek", "/opt/hygon/csv/hsk_cek" };
 
 static bool
+has_hypercall(const struct evidence_env *env)
+{
+	return env->hypercall != NULL && env->hypercall(env->arg, NULL) == 0;
+}
+
+static bool
 probe(const struct evidence_env *env)
 {
 	autoclose int fd = env->open(env->arg, CSV_DEVICE, O_RDONLY);
 
-	return fd >= 0;
+	return fd >= 0 || has_hypercall(env);
+}
+
+/* Where there is no device but the hypercall, fd stays -1. */
+static int
+open_device(const struct evidence_env *env, int *fd, struct err *e)
+{
+	int why;
+
+	*fd = env->open(env->arg, CSV_DEVICE, O_RDONLY);
+	why = errno;
+	if (*fd >= 0 || (why == ENOENT && has_hypercall(env)))
+		return 0;
+	errno = why;
+	return err_sys_as(e, ERR_NO_TEE, "csv: %s", CSV_DEVICE);
 }
 
 /* -1 with errno, or what the firmware says: 0 when it has done it. */
@@ -68,11 +91,25 @@ fill_request(uint8_t *page, bool extended, const uint8_t data[EVIDENCE_DATA], co
 	return 0;
 }
 
+static int
+make_report(const struct evidence_env *env, int fd, uint8_t *page, struct err *e)
+{
+	uint8_t call[CSV_REPORT_IOCTL] = { 0 };
+	int rc;
+
+	put_le(call + CSV_REPORT_BUF, uapi_address(page), 8);
+	put_le(call + CSV_REPORT_LEN, CSV_REPORT_SIZE, 4);
+	rc = fd < 0 ? env->hypercall(env->arg, page) : env->ioctl(env->arg, fd, CSV_CMD_GET_REPORT, call);
+	if (rc == 0)
+		return 0;
+	return err_sys_as(e, errno == ETIMEDOUT ? ERR_TIMEOUT : ERR_EVIDENCE, "csv: %s", fd < 0 ? "hypercall" : CSV_DEVICE);
+}
+
 /* The kernel wants a page of its own, and writes the report over the request. */
 static int
 ask(const struct evidence_env *env, int fd, const uint8_t data[EVIDENCE_DATA], struct buf *report, struct err *e)
 {
-	uint8_t call[CSV_REPORT_IOCTL] = { 0 }, mnonce[CSV_MNONCE], *page;
+	uint8_t mnonce[CSV_MNONCE], *page;
 	autobuf memory = BUF((size_t)2 * CSV_REPORT_SIZE);
 	int rc = crypto_random(mnonce, sizeof(mnonce), e);
 
@@ -82,14 +119,10 @@ ask(const struct evidence_env *env, int fd, const uint8_t data[EVIDENCE_DATA], s
 		return rc;
 	assert(memory.data != NULL);
 	page = memory.data + (CSV_REPORT_SIZE - (uintptr_t)memory.data % CSV_REPORT_SIZE);
-	rc = fill_request(page, has_extended(env, fd), data, mnonce, e);
-	if (rc < 0)
-		return rc;
-	put_le(call + CSV_REPORT_BUF, uapi_address(page), 8);
-	put_le(call + CSV_REPORT_LEN, CSV_REPORT_SIZE, 4);
-	if (env->ioctl(env->arg, fd, CSV_CMD_GET_REPORT, call) != 0)
-		return err_sys_as(e, errno == ETIMEDOUT ? ERR_TIMEOUT : ERR_EVIDENCE, "csv: %s", CSV_DEVICE);
-	return csv_report_open((struct span){ page, CSV_REPORT_SIZE }, data, mnonce, report, e);
+	rc = fill_request(page, fd >= 0 && has_extended(env, fd), data, mnonce, e);
+	if (rc == 0)
+		rc = make_report(env, fd, page, e);
+	return rc < 0 ? rc : csv_report_open((struct span){ page, CSV_REPORT_SIZE }, data, mnonce, report, e);
 }
 
 /* A verifier can fetch them by the chip id; a file of the wrong size is as good as none only to a person, so it is told. */
@@ -116,12 +149,12 @@ read_certs(const struct evidence_env *env, struct span report, struct buf *out, 
 static int
 collect(const struct evidence_env *env, struct span data, struct evidence *out, struct err *e)
 {
-	autoclose int fd = env->open(env->arg, CSV_DEVICE, O_RDONLY);
 	uint8_t padded[EVIDENCE_DATA];
-	int rc;
+	autoclose int fd = -1;
+	int rc = open_device(env, &fd, e);
 
-	if (fd < 0)
-		return err_sys_as(e, ERR_NO_TEE, "csv: %s", CSV_DEVICE);
+	if (rc < 0)
+		return rc;
 	evidence_pad(data, padded);
 	rc = ask(env, fd, padded, &out->report, e);
 	if (rc == 0)
@@ -143,28 +176,40 @@ raw(const struct evidence *ev, struct buf *out, struct err *e)
 
 /* ENOTTY: a guest without registers; ENODEV: firmware without. */
 static int
+ask_register(const struct evidence_env *env, uint16_t subcommand, unsigned index, uint8_t *bytes, size_t size, struct err *e)
+{
+	const char *what = subcommand == CSV_RTMR_EXTEND ? "extend" : "read";
+	autoclose int fd = -1;
+	int rc = open_device(env, &fd, e);
+	int64_t said;
+
+	if (rc < 0)
+		return rc;
+	if (fd < 0)
+		return err_set(e, ERR_UNSUPPORTED, "csv: %s register %u: there is no %s", what, index, CSV_DEVICE);
+	said = call_registers(env, fd, subcommand, bytes, size);
+	if (said < 0)
+		return err_sys_as(e, errno == ENOTTY || errno == ENODEV ? ERR_UNSUPPORTED : ERR_EVIDENCE,
+		    "csv: %s register %u", what, index);
+	if (said > 0)
+		return err_set(e, ERR_EVIDENCE, "csv: %s register %u: firmware error %#" PRIx64, what, index, (uint64_t)said);
+	return 0;
+}
+
+static int
 extend(const struct evidence_env *env, unsigned pcr, struct span digest, struct err *e)
 {
 	const unsigned index = eventlog_register(pcr);
 	uint8_t event[CSV_EXTEND_SIZE] = { 0 };
-	autoclose int fd = -1;
-	int64_t rc;
 
 	if (digest.len != CSV_DIGEST)
 		return err_set(e, ERR_BUG, "csv: register %u by %zu bytes", index, digest.len);
 	if (index < FIRST_OF_GUEST)
 		return err_set(e, ERR_UNSUPPORTED, "csv: register %u is the firmware's", index);
-	fd = env->open(env->arg, CSV_DEVICE, O_RDONLY);
-	if (fd < 0)
-		return err_sys_as(e, ERR_NO_TEE, "csv: %s", CSV_DEVICE);
 	event[CSV_EXTEND_INDEX] = (uint8_t)index;
 	put_le(event + CSV_EXTEND_LEN, CSV_DIGEST, 2);
 	memcpy(event + CSV_EXTEND_DIGEST, digest.p, CSV_DIGEST);
-	rc = call_registers(env, fd, CSV_RTMR_EXTEND, event, sizeof(event));
-	if (rc < 0)
-		return err_sys_as(e, errno == ENOTTY || errno == ENODEV ? ERR_UNSUPPORTED : ERR_EVIDENCE,
-		    "csv: extend register %u", index);
-	return rc == 0 ? 0 : err_set(e, ERR_EVIDENCE, "csv: extend register %u: firmware error %#" PRIx64, index, (uint64_t)rc);
+	return ask_register(env, CSV_RTMR_EXTEND, index, event, sizeof(event), e);
 }
 
 static int
@@ -172,26 +217,19 @@ read_register(const struct evidence_env *env, unsigned pcr, uint8_t value[64], s
 {
 	const unsigned index = eventlog_register(pcr);
 	uint8_t bytes[CSV_READ_VALUE + CSV_DIGEST] = { 0 };
-	autoclose int fd = env->open(env->arg, CSV_DEVICE, O_RDONLY);
-	int64_t rc;
+	int rc;
 
-	if (fd < 0)
-		return err_sys_as(e, ERR_NO_TEE, "csv: %s", CSV_DEVICE);
 	put_le(bytes + CSV_READ_BITMAP, 1U << index, 4);
-	rc = call_registers(env, fd, CSV_RTMR_READ, bytes, sizeof(bytes));
-	if (rc < 0)
-		return err_sys_as(e, errno == ENOTTY || errno == ENODEV ? ERR_UNSUPPORTED : ERR_EVIDENCE,
-		    "csv: read register %u", index);
-	if (rc != 0)
-		return err_set(e, ERR_EVIDENCE, "csv: read register %u: firmware error %#" PRIx64, index, (uint64_t)rc);
-	memcpy(value, bytes + CSV_READ_VALUE, CSV_DIGEST);
-	return 0;
+	rc = ask_register(env, CSV_RTMR_READ, index, bytes, sizeof(bytes), e);
+	if (rc == 0)
+		memcpy(value, bytes + CSV_READ_VALUE, CSV_DIGEST);
+	return rc;
 }
 
 const struct attester_ops attester_csv = {
 	.name = "csv",
 	.data_max = EVIDENCE_DATA,
-	.shown_by = CSV_DEVICE,
+	.shown_by = CSV_DEVICE " or its hypercall",
 	.probe = probe,
 	.collect = collect,
 	.json = json,

@@ -24,6 +24,8 @@ struct evidence_env {
 	int	(*remove_file)(void *arg, const char *path);
 	int	(*vsock)(void *arg, uint32_t port);	/* connected to the host */
 	void	(*pause)(void *arg, unsigned ms);
+	/* Optional. Hygon without its device: makes a report of the request in this page. NULL: is there such a call? */
+	int	(*hypercall)(void *arg, uint8_t *page);
 	void	*arg;
 	bool	 allow_sample;	/* evidence that proves nothing, for tests of brokers */
 };

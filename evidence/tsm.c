@@ -190,6 +190,7 @@ tsm_report(const struct evidence_env *env, const char *provider, bool levels, co
     struct buf *report, struct buf *aux, struct err *e)
 {
 	const int64_t deadline = sys_now_ms() + BUSY_MS;
+	struct err why = { 0 };
 	struct entry t;
 	int rc;
 
@@ -197,15 +198,17 @@ tsm_report(const struct evidence_env *env, const char *provider, bool levels, co
 		rc = make_entry(env, &t, e);
 		if (rc < 0)
 			return rc;
-		rc = ask(&t, provider, levels, data, report, aux, e);
+		rc = ask(&t, provider, levels, data, report, aux, &why);
 		remove_entry(&t);
 		if (rc == 0)
 			return 0;
 		buf_reset(report);
 		if (aux != NULL)
 			buf_reset(aux);
-		if (e->sys != EBUSY || sys_now_ms() >= deadline)
+		if (why.sys != EBUSY || sys_now_ms() >= deadline) {
+			*e = why;
 			return rc;
+		}
 		env->pause(env->arg, AGAIN_MS);
 	}
 }

@@ -39,6 +39,7 @@ struct world {
 	unsigned	 extra_generation;
 	/* devices: path and what answers its ioctls */
 	const char	*device;
+	int		 device_errno;		/* of opening it */
 	int		(*answer)(struct world *, unsigned long request, void *argument);
 	const struct world_file	*files;		/* ended by path NULL */
 	int		(*vsock)(struct world *, uint32_t port);
@@ -163,6 +164,8 @@ world_open(void *arg, const char *path, int flags)
 	if (strncmp(path, TSM_DIR "/", strlen(TSM_DIR "/")) == 0)
 		return w->made > w->removed ? world_attribute(w, name, flags) : world_error(ENOENT);
 	if (w->device != NULL && strcmp(path, w->device) == 0) {
+		if (w->device_errno != 0)
+			return world_error(w->device_errno);
 		fd = world_bytes("", 0);
 		if (fstat(fd, &st) < 0)
 			abort();

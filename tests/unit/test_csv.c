@@ -353,6 +353,69 @@ test_read_register(void)
 	ok(value[0] == 1 << 1, "what fails leaves the value");
 }
 
+/* --- without a device */
+
+static int hypercall_errno;	/* of the call; -1: there is none */
+
+static int
+hypercall(maybe_unused void *arg, uint8_t *page)
+{
+	uint8_t call[16] = { 0 };
+
+	if (hypercall_errno == -1)
+		return world_error(ENOSYS);
+	if (page == NULL)
+		return 0;
+	if (hypercall_errno != 0)
+		return world_error(hypercall_errno);
+	put_le(call, uapi_address(page), 8);
+	put_le(call + 8, 4096, 4);
+	return csv_guest(NULL, 0xc0104401, call);
+}
+
+static int
+ask_without(const char *device, int open_errno, struct evidence *ev)
+{
+	struct world w = { .device = device, .answer = csv_guest, .device_errno = open_errno };
+	struct evidence_env env = world_env(&w);
+	const struct attester_ops *tee = NULL;
+	int rc;
+
+	evidence_init(ev);
+	env.hypercall = hypercall;
+	rc = evidence_select(&env, "csv", &tee, &e);
+	return rc < 0 ? rc : evidence_collect(&env, tee, SPAN_LIT("data"), ev, &e);
+}
+
+static void
+test_hypercall(void)
+{
+	struct world w = { .device = NULL };
+	struct evidence_env env = world_env(&w);
+	const uint8_t digest[32] = { 0 };
+	autoevidence ev, other, none;
+
+	works(ask_without(NULL, 0, &ev), "a report by the hypercall");
+	is_int(csv_report_version(buf_span(&ev.report)), 1, "of version 1: there is nobody to ask for more");
+	hypercall_errno = EIO;
+	works(ask_without("/dev/csv-guest", 0, &other), "the device comes first");
+	fails(ask_without(NULL, 0, &none), ERR_EVIDENCE, "the hypervisor refuses");
+	ok(strstr(e.msg, "hypercall") != NULL, "which is told");
+	fails(ask_without("/dev/csv-guest", EACCES, &none), ERR_NO_TEE, "nor is it the way around a device that may not be opened");
+	ok(strstr(e.msg, "/dev/csv-guest") != NULL, "which is told, too");
+	hypercall_errno = -1;
+	fails(ask_without(NULL, 0, &none), ERR_NO_TEE, "neither device nor hypercall");
+	ok(strstr(e.msg, "/dev/csv-guest or its hypercall") != NULL, "both are told");
+	env.hypercall = hypercall;
+	fails(attester_csv.extend(&env, 17, (struct span){ digest, sizeof(digest) }, &e), ERR_NO_TEE, "nor anything to extend");
+	hypercall_errno = 0;
+	fails(attester_csv.extend(&env, 17, (struct span){ digest, sizeof(digest) }, &e), ERR_UNSUPPORTED, "nor by the hypercall");
+	hypercall_errno = 0;
+	firmware.other_nonce = true;
+	fails(ask_without(NULL, 0, &none), ERR_EVIDENCE, "another nonce");
+	memset(&firmware, 0, sizeof(firmware));
+}
+
 static int
 run_once(void *arg, struct err *err)
 {
@@ -388,6 +451,7 @@ main(void)
 	test_certs();
 	test_extend();
 	test_read_register();
+	test_hypercall();
 	ok(fault_each(FAULT_ALLOC, 0, false, run_once, &w) > 0, "every allocation fails once");
 	ok(fault_each(FAULT_IO, EIO, false, run_once, &w) > 0, "every call fails once");
 	buf_free(&real.page);

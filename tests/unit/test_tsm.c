@@ -116,7 +116,9 @@ test_busy(void)
 
 	w.outblob_errno = EBUSY;
 	w.outblob_failures = 3;
+	e = (struct err){ 0 };
 	works(get(&w, "tdx_guest", false, &report, NULL), "busy three times");
+	is_int(e.code, ERR_NONE, "of which nothing is told");
 	ok(w.pauses == 3 && w.made == 4, "a new entry each time");
 	w = good;
 	w.outblob_errno = EINTR;
