@@ -1,11 +1,15 @@
 /*
  * cmd_evidence.c: aa-cli evidence: get, what the platform says about this guest, over data of the caller's; extend, an event into
- * one of its registers.
+ * one of its registers; secret, what the guest's owner has injected.
  */
 #include "lib/base.h"
 
+#include <fcntl.h>
+
 #include "agent/cli.h"
+#include "agent/sev_module.h"
 #include "agent/teejob.h"
+#include "evidence/sev_secret.h"
 #include "lib/codec.h"
 #include "lib/sys.h"
 
@@ -15,7 +19,7 @@ static struct {
 } opt;
 
 static const struct option_def options[] = {
-	{ "tee", "NAME", "tdx, snp, csv, cca or sample (default: what the kernel shows)", &opt.tee, NULL },
+	{ "tee", "NAME", "tdx, snp, csv, cca, sev or sample (default: what the kernel shows)", &opt.tee, NULL },
 	{ "report-data", "HEX", "up to 64 bytes to bind, lower case (default: none)", &opt.data, NULL },
 	{ "form", "FORM", "coco (default), composite, string or raw", &opt.form, NULL },
 	{ "json", NULL, "one JSON object: whose evidence, and the evidence", NULL, &opt.json },
@@ -33,6 +37,8 @@ static const char more[] =
     "extend puts an event into a runtime register and into the log that goes with evidence. DOMAIN and OPERATION are one\n"
     "word each, CONTENT is one line. PCRs 1 and 7 stand for the first of the registers of TDX, 2 to 6 for the second, 8 to\n"
     "15 for the third, the others for the fourth.\n\n"
+    "secret takes what was injected into a guest of SEV or SEV-ES at launch (keys, connection, or a GUID) out of the kernel,\n"
+    "where nobody can read it again, into FILE, which must not be there and should lie in memory.\n\n"
     "Examples:\n"
     "  aa-cli evidence get --report-data $(head -c 32 /dev/urandom | xxd -p -c 64)\n"
     "  aa-cli evidence get --tee tdx --form raw > quote.bin\n"
@@ -106,6 +112,8 @@ get(struct err *e)
 
 	if (rc == 0)
 		rc = report_data(data, &ask.data, e);
+	if (rc == 0 && opt.tee != NULL && strcmp(opt.tee, attester_sev.name) == 0)
+		rc = sev_module_load(e);
 	if (rc < 0)
 		return rc;
 	rc = monitor_open(&m, false, e);
@@ -140,6 +148,44 @@ extend(const char **event, struct err *e)
 	return rc;
 }
 
+static const char *
+find_guid(const char *name)
+{
+	if (strcmp(name, "keys") == 0)
+		return SEV_SECRET_KEYS;
+	if (strcmp(name, "connection") == 0)
+		return SEV_SECRET_CONNECTION;
+	return strlen(name) == 36 && strspn(name, "0123456789abcdef-") == 36 ? name : NULL;
+}
+
+/* The file is whole or gone. */
+static int
+secret(const char *name, const char *path, struct err *e)
+{
+	const char *guid = find_guid(name);
+	autoclose int control = -1, fd = -1;
+	struct monitor m;
+	int rc;
+
+	if (guid == NULL)
+		return err_set(e, ERR_USAGE, "a secret is keys, connection, or a GUID in lower case");
+	rc = sev_module_load(e);
+	if (rc < 0)
+		return rc;
+	fd = sys_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys_as(e, ERR_STORAGE, "%s", path);
+	rc = monitor_open(&m, false, e);
+	if (rc == 0)
+		rc = teejob_start(&m, false, &control, e);
+	if (rc == 0)
+		rc = teejob_secret(&m, control, guid, fd, e);
+	monitor_close(&m);
+	if (rc < 0)
+		(void)unlink(path);
+	return rc;
+}
+
 static int
 run(const char **operands, size_t n, struct err *e)
 {
@@ -147,12 +193,14 @@ run(const char **operands, size_t n, struct err *e)
 		return get(e);
 	if (strcmp(operands[0], "extend") == 0 && n == 4)
 		return extend(operands + 1, e);
-	return err_set(e, ERR_USAGE, "wants get, or extend DOMAIN OPERATION CONTENT");
+	if (strcmp(operands[0], "secret") == 0 && n == 3)
+		return secret(operands[1], operands[2], e);
+	return err_set(e, ERR_USAGE, "wants get, extend DOMAIN OPERATION CONTENT, or secret NAME FILE");
 }
 
 const struct cli_verb verb_evidence = {
 	.name = "evidence",
-	.operands = "get | extend DOMAIN OPERATION CONTENT",
+	.operands = "get | extend DOMAIN OPERATION CONTENT | secret NAME FILE",
 	.summary = "what the platform says about this guest, and what it shall say",
 	.more = more,
 	.options = options,

@@ -39,6 +39,7 @@ static const struct {
 	{ "/sys/firmware/acpi/tables", false, false },
 	{ EVENTLOG_DIR, true, false },
 	{ SEV_SECRETS, true, false },
+	{ SEV_SECRETS_OLD, true, false },
 	{ "/opt/csv/hsk_cek", false, false },
 	{ "/opt/hygon/csv/hsk_cek", false, false },
 };

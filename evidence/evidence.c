@@ -6,7 +6,7 @@
 #include "evidence/bytes.h"
 
 const struct attester_ops *const attesters[] = {
-	&attester_tdx, &attester_snp, &attester_csv, &attester_cca, &attester_sample, NULL
+	&attester_tdx, &attester_snp, &attester_csv, &attester_cca, &attester_sev, &attester_sample, NULL
 };
 
 void

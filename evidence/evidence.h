@@ -59,7 +59,7 @@ struct attester_ops {
 };
 
 extern const struct attester_ops *const attesters[];	/* NULL-ended, in the order they are tried */
-extern const struct attester_ops attester_tdx, attester_snp, attester_csv, attester_cca, attester_sample;
+extern const struct attester_ops attester_tdx, attester_snp, attester_csv, attester_cca, attester_sev, attester_sample;
 
 /*
  * The platform of this guest. name NULL: the first that shows itself. A name is never replaced by another one:

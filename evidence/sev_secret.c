@@ -7,16 +7,42 @@
 
 #include "lib/fs.h"
 
+#define PATH_ROOM	(sizeof(SEV_SECRETS_OLD) + 64)
+
+/* Where this kernel has it; path is the last place that was tried. */
+static int
+open_secret(const struct evidence_env *env, const char *guid, char path[PATH_ROOM])
+{
+	static const char *const dirs[] = { SEV_SECRETS_OLD, SEV_SECRETS };
+	int fd = -1;
+
+	for (size_t i = 0; i < ARRAY_LEN(dirs) && fd < 0; i++) {
+		snprintf(path, PATH_ROOM, "%s/%s", dirs[i], guid);
+		fd = env->open(env->arg, path, O_RDONLY);
+		if (fd < 0 && errno != ENOENT)
+			break;
+	}
+	return fd;
+}
+
+bool
+sev_secret_there(const struct evidence_env *env, const char *guid)
+{
+	char path[PATH_ROOM];
+	autoclose int fd = open_secret(env, guid, path);
+
+	return fd >= 0;
+}
+
 int
 sev_secret_take(const struct evidence_env *env, const char *guid, struct buf *secret, struct err *e)
 {
-	char path[sizeof(SEV_SECRETS) + 64];
+	char path[PATH_ROOM];
 	autoclose int fd = -1;
 	int rc;
 
 	assert(secret->secret && secret->len == 0);
-	snprintf(path, sizeof(path), "%s/%s", SEV_SECRETS, guid);
-	fd = env->open(env->arg, path, O_RDONLY);
+	fd = open_secret(env, guid, path);
 	if (fd < 0)
 		return err_sys_as(e, errno == ENOENT ? ERR_NO_TEE : ERR_EVIDENCE,
 		    "injected secret %s (the kernel shows them with its module efi_secret)", path);

@@ -3,6 +3,7 @@
 
 #include "evidence/evidence.h"
 
+#include "evidence/sev_secret.h"
 #include "evidence/tdx_device.h"
 #include "lib/codec.h"
 #include "tests/lib/fault.h"
@@ -159,6 +160,30 @@ test_tdx(void)
 }
 
 static void
+test_sev(void)
+{
+	static const struct world_file old[] = { { SEV_SECRETS_OLD, "", 0 }, { 0 } };
+	static const struct world_file files[] = {
+		{ SEV_SECRETS, "", 0 }, { SEV_SECRETS "/" SEV_SECRET_KEYS, "hidden", 6 }, { 0 },
+	};
+	struct world w = { .files = old };
+	struct evidence_env env = world_env(&w);
+	const struct attester_ops *tee = NULL;
+	autobuf out = BUF(KIB(1));
+	autoevidence ev;
+
+	works(evidence_select(&env, NULL, &tee, &e), "secrets of an old kernel");
+	is_str(tee->name, "sev", "show SEV");
+	w.files = files;
+	works(evidence_select(&env, "sev", &tee, &e), "or those of a new one");
+	evidence_init(&ev);
+	fails(evidence_collect(&env, tee, SPAN_LIT("x"), &ev, &e), ERR_UNSUPPORTED, "there is no report");
+	ok(strstr(e.msg, "keys is there, a connection is not there") != NULL && strstr(e.msg, "hidden") == NULL, "what is there is told");
+	ev.tee = tee;
+	fails(evidence_format(&ev, EVIDENCE_COCO, &out, &e), ERR_BUG, "and none is made up");
+}
+
+static void
 test_tdx_register(void)
 {
 	static uint8_t bytes[49] = { 1, [47] = 2 };
@@ -201,6 +226,7 @@ main(void)
 	test_sample();
 	test_tdx();
 	test_tdx_register();
+	test_sev();
 	ok(fault_each(FAULT_ALLOC, 0, false, run_once, &w) > 0, "every allocation fails once");
 	ok(fault_each(FAULT_IO, EIO, true, run_once, &w) > 0, "every read and write fails once");
 	return tap_done();

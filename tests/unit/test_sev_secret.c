@@ -14,7 +14,7 @@ static bool removed, stays;
 static int
 remove_it(maybe_unused void *arg, const char *path)
 {
-	if (stays || strcmp(path, SEV_SECRETS "/" SEV_SECRET_KEYS) != 0)
+	if (stays || (strcmp(path, SEV_SECRETS "/" SEV_SECRET_KEYS) != 0 && strcmp(path, SEV_SECRETS_OLD "/" SEV_SECRET_KEYS) != 0))
 		return world_error(EPERM);
 	removed = true;
 	return 0;
@@ -33,6 +33,22 @@ take(const struct world_file *files, struct buf *secret, struct err *err)
 }
 
 static const struct world_file keys[] = { { SEV_SECRETS "/" SEV_SECRET_KEYS, "{\"a\":\"b\"}", 9 }, { 0 } };
+
+static void
+test_old(void)
+{
+	static const struct world_file old[] = { { SEV_SECRETS_OLD "/" SEV_SECRET_KEYS, "x", 1 }, { 0 } };
+	struct world w = { .files = old };
+	struct evidence_env env = world_env(&w);
+	autobuf secret = BUF_SECRET(KIB(4));
+
+	removed = false;
+	ok(sev_secret_there(&env, SEV_SECRET_KEYS), "an old kernel's place is looked at");
+	ok(!sev_secret_there(&env, SEV_SECRET_CONNECTION), "what is not there is not told of");
+	ok(!removed, "and nothing is taken by looking");
+	works(take(old, &secret, &e), "taken");
+	ok(span_eq_str(buf_span(&secret), "x") && removed, "given and gone");
+}
 
 static int
 run_once(maybe_unused void *arg, struct err *err)
@@ -67,6 +83,7 @@ main(void)
 	removed = false;
 	fails(take(keys, &small, &e), ERR_LIMIT, "one that is too long");
 	ok(removed && small.len == 0, "is removed all the same");
+	test_old();
 	ok(fault_each(FAULT_IO, EIO, true, run_once, NULL) > 0, "every call fails once");
 	buf_free(&secret);
 	buf_free(&small);

@@ -3,7 +3,7 @@
 import errno
 
 # A failing call: DETAIL is the name of an errno.
-CALLS = ("open", "ioctl", "mkdir", "outblob", "auxblob", "extend", "connect")
+CALLS = ("open", "ioctl", "mkdir", "outblob", "auxblob", "extend", "connect", "module")
 # Wrong content: DETAIL is a number or text.
 CONTENT = {
     "missing": "the device node or directory is not there",

@@ -19,7 +19,7 @@ from .places import NEWUSER, map_ids, unshare
 
 ARCH = 0xC000003E   # AUDIT_ARCH_X86_64
 SECCOMP, PRCTL_NO_NEW_PRIVS, NEW_LISTENER = 317, 38, 8
-OPEN, IOCTL, SOCKET, CONNECT, OPENAT, OPENAT2 = 2, 16, 41, 42, 257, 437
+OPEN, IOCTL, SOCKET, CONNECT, OPENAT, FINIT_MODULE, OPENAT2 = 2, 16, 41, 42, 257, 313, 437
 ALLOW, NOTIFY = 0x7FFF0000, 0x7FC00000
 RECV, SEND, VALID, ADDFD = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103
 CONTINUE, ADDFD_SEND = 1, 2
@@ -27,15 +27,17 @@ AF_VSOCK, PIDFD_GETFD = 40, 438
 LOAD, JEQ, JGE, RET = 0x20, 0x15, 0x35, 0x06
 
 
-def filter_program(requests, opens, vsock):
+def filter_program(requests, opens, vsock, module):
     """
-    The filter: ioctl with one of these requests, opens if one of them shall fail, and calls about vsock.
+    The filter: ioctl with one of these requests, opens if one of them shall fail, calls about vsock, a module to be loaded.
     Each block ends in a return, so that a jump never goes far.
     """
     code = [(LOAD, 0, 0, 4), (JEQ, 1, 0, ARCH), (RET, 0, 0, ALLOW),
             (LOAD, 0, 0, 0), (JGE, 0, 1, 0x40000000), (RET, 0, 0, ALLOW)]
     for number in (OPEN, OPENAT, OPENAT2) if opens else ():
         code += [(JEQ, 0, 1, number), (RET, 0, 0, NOTIFY)]
+    if module:
+        code += [(JEQ, 0, 1, FINIT_MODULE), (RET, 0, 0, NOTIFY)]
     if vsock:
         code += [(JEQ, 0, 1, CONNECT), (RET, 0, 0, NOTIFY)]
         code += [(JEQ, 0, 4, SOCKET), (LOAD, 0, 0, 16), (JEQ, 0, 1, AF_VSOCK), (RET, 0, 0, NOTIFY),
@@ -120,13 +122,15 @@ class Passed(Exception):
 class Supervisor:
     """
     devices: path of a node → object with requests (numbers) and ioctl(request, argument, memory).
-    vsock: object with connected(port, socket), or None. faults: what "open" and "connect" do.
+    vsock: object with connected(port, socket), or None. module: object with path and load(), or None.
+    faults: what "open" and "connect" do.
     """
 
-    def __init__(self, devices, faults, vsock=None, trees=(), log=None):
+    def __init__(self, devices, faults, vsock=None, module=None, trees=(), log=None):
         self.devices = devices
         self.faults = faults
         self.vsock = vsock
+        self.module = module
         self.trees = {tree.fd: tree for tree in trees}
         self.streams = {}   # descriptor of our end → answering object
         self.waiting = {}   # inode of the caller's end → our end, until it connects
@@ -135,7 +139,8 @@ class Supervisor:
     def install(self):
         """Loads the filter into this process; the descriptor that hears of its calls"""
         requests = sorted({number for device in self.devices.values() for number in device.requests})
-        text, length = filter_program(requests, "open" in self.faults, self.vsock is not None)
+        text, length = filter_program(requests, "open" in self.faults, self.vsock is not None,
+                                      self.module is not None)
         buffer = ctypes.create_string_buffer(text, len(text))
         program = struct.pack("<HxxxxxxQ", length, ctypes.addressof(buffer))
         fd = LIBC.syscall(SECCOMP, 1, NEW_LISTENER, program)
@@ -240,6 +245,8 @@ class Supervisor:
             return self.socket(arguments, answer)
         if number == CONNECT:
             return self.connect(arguments, pid, memory, answer)
+        if number == FINIT_MODULE:
+            return self.finit_module(arguments, pid)
         return self.open(number, arguments, memory)
 
     def ioctl(self, arguments, pid, memory):
@@ -251,6 +258,15 @@ class Supervisor:
         self.log(f"ioctl {path} {arguments[1]:#x}")
         self.faults.call("ioctl")
         return device.ioctl(arguments[1], arguments[2], memory) or 0
+
+    def finit_module(self, arguments, pid):
+        """What the module would show appears"""
+        if opened_as(pid, arguments[0]) != self.module.path:
+            raise Passed
+        self.log(f"finit_module {self.module.path}")
+        self.faults.call("module")
+        self.module.load()
+        return 0
 
     def open(self, number, arguments, memory):
         """Only to fail"""
