@@ -4,6 +4,7 @@
 usage: devices.py ROOTS SOCKETS    says so when all sockets are there, and runs until it is killed
 """
 
+import functools
 import os
 import select
 import socket
@@ -17,10 +18,10 @@ from emulator import faults, hygon, relayed, roots, snp, tdx  # noqa: E402
 
 
 def ports(keys):
-    """By name: who answers"""
+    """By name: who answers, as a function of the stream"""
     def node(name, make, *wrong):
         faulty = faults.Faults(wrong)
-        return relayed.Node(name, make(faulty), faulty)
+        return functools.partial(Messages, relayed.Node(name, make(faulty), faulty))
 
     def sev(faulty):
         return snp.Device(snp.Platform(keys, faulty))
@@ -31,7 +32,10 @@ def ports(keys):
     def provider(*wrong):
         faulty = faults.Faults(wrong)
         collect = {"tdx_guest": tdx.Platform(keys, faulty).collect, "sev_guest": snp.Platform(keys, faulty).collect}
-        return relayed.Provider(collect, faulty)
+        return functools.partial(Messages, relayed.Provider(collect, faulty))
+
+    def quoting(faulty):
+        return tdx.Device(tdx.Platform(keys, faulty), "mvp")
 
     return {
         "snp": node("sev-guest", sev),
@@ -39,32 +43,27 @@ def ports(keys):
         "snp-refuses": node("sev-guest", sev, "status:0x16"),
         "csv": node("csv-guest", csv),
         "csv-refuses": node("csv-guest", csv, "ioctl:EIO"),
-        "tdx": node("tdx_guest", lambda faulty: tdx.Device(tdx.Platform(keys, faulty), "mvp")),
+        "csv-event": node("csv-guest", csv),
+        "tdx": node("tdx_guest", quoting),
+        "tdx-event": node("tdx_guest", quoting),
         "tdx-alone": node("tdx_guest", lambda faulty: tdx.Device(tdx.Platform(keys, faulty), "upstream")),
+        "qgs": tdx.Service(tdx.Platform(keys, faults.Faults([])), None).connected,
         "tsm": provider(),
         "tsm-busy": provider("outblob:EBUSY:2"),
         "tsm-late": provider("outblob:ETIMEDOUT"),
     }
 
 
-class Port:
-    """One connection: messages that begin with their length, as x86 has it."""
+class Messages:
+    """Of the kernel: each begins with its length, as x86 has it."""
 
-    def __init__(self, listener, server):
-        self.listener = listener
+    def __init__(self, server, stream):
         self.server = server
-        self.stream = None
+        self.stream = stream
         self.got = b""
 
-    def fileno(self):
-        """For select"""
-        return (self.stream or self.listener).fileno()
-
     def ready(self):
-        """The guest's machine connects, or bytes have come; False at the end"""
-        if self.stream is None:
-            self.stream = self.listener.accept()[0]
-            return True
+        """Bytes have come; False at the end"""
         data = self.stream.recv(65536)
         self.got += data
         while len(self.got) >= 4:
@@ -78,15 +77,37 @@ class Port:
         return bool(data)
 
 
+class Port:
+    """One port: begin(stream) gives who talks there as soon as the guest's machine has connected."""
+
+    def __init__(self, listener, begin):
+        self.listener = listener
+        self.begin = begin
+        self.stream = None
+        self.talk = None
+
+    def fileno(self):
+        """For select"""
+        return (self.stream or self.listener).fileno()
+
+    def ready(self):
+        """Something has come; False at the end"""
+        if self.talk is not None:
+            return self.talk.ready()
+        self.stream = self.listener.accept()[0]
+        self.talk = self.begin(self.stream)
+        return True
+
+
 def main():
     """Never returns by itself before the machine has gone"""
     keys, folder = sys.argv[1:]
     served = []
-    for name, server in ports(roots.Roots(keys)).items():
+    for name, begin in ports(roots.Roots(keys)).items():
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(os.path.join(folder, name))
         listener.listen(1)
-        served.append(Port(listener, server))
+        served.append(Port(listener, begin))
     print(*(os.path.basename(port.listener.getsockname()) for port in served), flush=True)
     while served:
         for port in select.select(served, [], [])[0]:

@@ -51,6 +51,28 @@ by_node csv-guest csv csv-refuses
 by_node tdx_guest tdx tdx-alone
 tell "nodes $nodes"
 
+# An event goes into a register, and with the evidence.
+for tee in csv:csv-guest tdx:tdx_guest; do
+	attach /dev/cuse "${tee%:*}-event" "/dev/${tee#*:}"
+	aa-cli evidence extend example.org/boot Load 'some thing'
+	get "${tee%:*}-event"
+	detach "/dev/${tee#*:}"
+	rm -r /run/attestation-agent
+done
+
+# CID 2, the host, is the guest itself as long as no other transport is loaded.
+echo port=4050 >/etc/tdx-attest.conf
+attach /dev/cuse tdx-alone /dev/tdx_guest
+/evidence/relay vsock:4050 "$(port qgs)" >/run/listening &
+service=$!
+wait_for test -s /run/listening
+get qgs
+kill $service
+wait $service 2>/dev/null
+get qgs-gone
+detach /dev/tdx_guest
+rm /etc/tdx-attest.conf
+
 # While its device does not answer, who asks can be looked at.
 attach /dev/cuse csv /dev/csv-guest
 kill -STOP $relay

@@ -2,8 +2,10 @@
 # Evidence from devices of the kernel's own kind: nodes by CUSE, configfs-tsm by the kernel's core with a provider of
 # ours. Answers come from the emulator of tests/tee on this side (devices.py); verify.py judges what comes out.
 
-evidence_nodes='snp snp-busy snp-refuses csv csv-refuses tdx tdx-alone'
+evidence_nodes='snp snp-busy snp-refuses csv csv-refuses csv-event tdx tdx-alone tdx-event qgs'
 evidence_tsm='tsm tsm-busy tsm-late'
+evidence_log=$vectors/evidence/ccel/CCEL_data_tdshim
+evidence_log_at=0x10000000
 
 # The module must fit the kernel exactly, so it is built each time.
 evidence_module() {
@@ -14,6 +16,14 @@ evidence_module() {
 	module tsm
 }
 
+# The table says where the log is: its kind, 64 KiB, the address. The kernel must not use that memory for itself.
+evidence_firmware_log() {
+	printf '\002\000\000\000\000\000\001\000\000\000\000\000\000\000\000\020\000\000\000\000' >"$work/ccel.table"
+	qemu="$qemu -acpitable sig=CCEL,rev=1,data=$work/ccel.table"
+	qemu="$qemu -device loader,file=$evidence_log,addr=$evidence_log_at,force-raw=on"
+	words="$words memmap=64K\$$evidence_log_at"
+}
+
 evidence_prepare() {
 	mkdir -p "$tree/evidence" "$work/sockets" "$work/evidence"
 	gcc -std=gnu17 -O2 -static -s -I"$top" -o "$tree/evidence/relay" "$boot/relay.c" ||
@@ -21,7 +31,9 @@ evidence_prepare() {
 	module cuse
 	module virtio_console
 	module configfs
+	module vsock_loopback
 	[ -z "$headers" ] || evidence_module
+	evidence_firmware_log
 
 	"$boot/devices.py" "$work/roots" "$work/sockets" >"$work/devices" 2>"$work/devices.err" &
 	pids="$pids $!"
@@ -51,6 +63,13 @@ evidence_good() {	# TEE NAME WHAT: a file that came out, believed by the verifie
 	[ "$test_failed" -eq 0 ] || sed 's/^/#   /' "$work/evidence/$good_name.err" 2>/dev/null || :
 }
 
+evidence_event() {	# TEE REGISTER: of the file TEE-event
+	evidence_good "$1" "$1-event" "$1 by CUSE: evidence after an event, verified"
+	cp "$work/check.out" "$work/claims"
+	check "$1 by CUSE: the event is in log and register" "$boot/events.py" "$1" "$work/evidence/$1-event" \
+		"$work/claims" "$2" "example.org/boot Load some thing"
+}
+
 evidence_refused() {	# NAME ERROR TEXT WHAT: an error and nothing else
 	if [ ! -s "$work/evidence/$1" ] && grep -q "($2)" "$work/evidence/$1.err" 2>/dev/null &&
 		grep -q -- "$3" "$work/evidence/$1.err"; then
@@ -59,6 +78,12 @@ evidence_refused() {	# NAME ERROR TEXT WHAT: an error and nothing else
 		not_ok "$4"
 		diag "says: $(cat "$work/evidence/$1.err" 2>&1)"
 	fi
+}
+
+evidence_has_log() {	# which ends in a mark instead of zeros
+	jq -r .cc_eventlog "$work/evidence/tdx" | base64 -d >"$work/log" &&
+		[ "$(stat -c %s "$work/log")" -eq "$(stat -c %s "$evidence_log")" ] &&
+		cmp -n "$(($(stat -c %s "$evidence_log") - 8))" "$work/log" "$evidence_log"
 }
 
 evidence_check() {
@@ -71,6 +96,11 @@ evidence_check() {
 	evidence_refused snp-refuses EVIDENCE 'firmware error 22' "SNP by CUSE: the firmware's error, too"
 	evidence_refused csv-refuses EVIDENCE csv-guest "CSV by CUSE: EIO"
 	evidence_refused tdx-alone EVIDENCE configfs-tsm "TDX by CUSE: the driver has no quotes (ENOTTY)"
+	evidence_good tdx qgs "TDX by CUSE and vsock: the quote comes from the host, verified"
+	evidence_refused qgs-gone EVIDENCE 'connect to the host' "TDX by CUSE and vsock: nobody listens there"
+	check "the log of the firmware is attached" evidence_has_log
+	evidence_event csv 4
+	evidence_event tdx 3
 	has "the nodes are character devices, gone with their server" "nodes good"
 	has "the process that asks is under seccomp, without new privileges" "tee cacao: tee NoNewPrivs: 1 Seccomp: 2 "
 	has "the sandbox of tee holds in the guest" "sandbox tee good"
