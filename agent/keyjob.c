@@ -3,6 +3,8 @@
 
 #include "agent/keyjob.h"
 
+#include "lib/uri.h"
+
 int
 keyjob_start(struct monitor *m, const char *kbc_params, int *control, struct err *e)
 {
@@ -51,6 +53,33 @@ await(struct monitor *m, int control, struct ocicrypt_wrapped *wrapped, struct e
 	if (rc == 0 && !msg_get_end(&r))
 		rc = err_set(e, ERR_PROTO, "answer that cannot be read");
 	return rc;
+}
+
+bool
+keyjob_is_resource(const char *name)
+{
+	return strncmp(name, "kbs:///", strlen("kbs:///")) == 0;
+}
+
+int
+keyjob_check_type(const char *uri, const char *const types[], struct err *e)
+{
+	autobuf names = BUF(KIB(1));
+	struct span path, type;
+	struct kbs_uri u;
+	int rc = kbs_uri_parse(span_str(uri), &u, e);
+
+	if (rc < 0)
+		return rc;
+	path = span_str(u.path);
+	if (strcmp(u.plugin, "resource") != 0 || !span_split(&path, '/', &type) || !span_split(&path, '/', &type))
+		return err_set(e, ERR_CONFIG, "%s: not a resource", uri);
+	for (size_t i = 0; types[i] != NULL && rc == 0; i++) {
+		if (span_eq_str(type, types[i]))
+			return 0;
+		rc = buf_addf(&names, e, "%s%s", i > 0 ? ", " : "", types[i]);
+	}
+	return rc < 0 ? rc : err_set(e, ERR_CONFIG, "%s: only resources of these types are used here: %s", uri, buf_str(&names));
 }
 
 int

@@ -10,6 +10,11 @@
 /* Starts the key role with this broker; *control is its socket. */
 int keyjob_start(struct monitor *, const char *kbc_params, int *control, struct err *) must_check;
 
+/* kbs:///…? */
+bool keyjob_is_resource(const char *name);
+/* Is it REPOSITORY/TYPE/TAG with one of these types, NULL at the end? -ERR_CONFIG names them. */
+int keyjob_check_type(const char *uri, const char *const types[], struct err *) must_check;
+
 /* Writes a resource to fd; the bytes do not pass through this process. */
 int keyjob_resource(struct monitor *, int control, const char *uri, int fd, struct err *) must_check;
 

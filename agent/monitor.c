@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -401,6 +402,16 @@ monitor_send_file(int control, uint8_t which, int fd, struct err *e)
 		return rc;
 	msg_put_fd(&m, fd);
 	return msg_send(control, &m, -1, e);
+}
+
+int
+monitor_send_text(int control, uint8_t which, const char *text, struct err *e)
+{
+	autoclose int fd = memfd_create("text", MFD_CLOEXEC);
+
+	if (fd < 0 || sys_write_all(fd, text, strlen(text)) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		return err_sys(e, "file in memory");
+	return monitor_send_file(control, which, fd, e);
 }
 
 int

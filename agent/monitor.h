@@ -73,6 +73,8 @@ int monitor_wait(struct monitor *, pid_t, int timeout_ms, int *status, struct er
 
 /* Sends M_FILE: which, and a descriptor that stays the caller's. */
 int monitor_send_file(int control, uint8_t which, int fd, struct err *) must_check;
+/* The same for a text, by a file in memory. */
+int monitor_send_text(int control, uint8_t which, const char *text, struct err *) must_check;
 /* Sends M_KEY_LINK. */
 int monitor_send_link(int key, uint32_t layer, int fd, struct err *) must_check;
 /* Tells key which broker (NULL: none) and hands it the files of that module that are there. */

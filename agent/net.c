@@ -26,7 +26,7 @@ struct net {
 	struct buf		 auth[LOGIN_FILES];
 	size_t			 nauth;
 	struct registries	*registries;
-	char			 plain_http[4096];
+	char			 plain_http[NET_PLAIN_HTTP_MAX + 1];
 	struct buf		 proxies[3];	/* of http, of https, none for; secret */
 	uint32_t		 timeout_s;
 	bool			 pushes;	/* this image; else it fetches */

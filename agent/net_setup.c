@@ -120,14 +120,16 @@ send_default_ca(int net, struct err *e)
 
 /* Who names authorities trusts these and no others. */
 static int
-send_cas(int net, const char *const names[], struct err *e)
+send_cas(int net, const struct net_options *o, struct err *e)
 {
 	int rc = 0;
 
-	if (names[0] == NULL)
+	if (o->ca != NULL)
+		return monitor_send_text(net, NET_FILE_CA, o->ca, e);
+	if (o->ca_files[0] == NULL)
 		return send_default_ca(net, e);
-	for (size_t i = 0; names[i] != NULL && rc == 0; i++)
-		rc = send_ca(net, names[i], e);
+	for (size_t i = 0; o->ca_files[i] != NULL && rc == 0; i++)
+		rc = send_ca(net, o->ca_files[i], e);
 	return rc;
 }
 
@@ -173,13 +175,15 @@ send_auth(int net, const struct net_options *o, const struct image_ref *ref, str
 }
 
 static int
-send_registries(int net, const char *name, struct err *e)
+send_registries(int net, const struct net_options *o, struct err *e)
 {
 	autoclose int fd = -1;
 	int rc;
 
-	if (name != NULL)
-		rc = open_named("registries", name, &fd, e);
+	if (o->registries != NULL)
+		rc = open_named("registries", o->registries, &fd, e);
+	else if (o->registries_text != NULL)
+		return monitor_send_text(net, NET_FILE_REGISTRIES, o->registries_text, e);
 	else
 		rc = open_default(REGISTRIES_DEFAULT, &fd, e);
 	return rc < 0 || fd < 0 ? rc : monitor_send_file(net, NET_FILE_REGISTRIES, fd, e);
@@ -246,14 +250,28 @@ put_proxies(struct msg *m, const struct net_options *o, struct err *e)
 
 	if (strlen(none) > NET_PROXY_MAX)
 		return err_set(e, ERR_CONFIG, "no_proxy is longer than %zu bytes", NET_PROXY_MAX);
-	rc = net_check_proxy(http, o->http_proxy != NULL, e);
+	rc = net_check_proxy(http, o->http_proxy != NULL && !o->from_settings, e);
 	if (rc == 0)
-		rc = net_check_proxy(https, o->https_proxy != NULL, e);
+		rc = net_check_proxy(https, o->https_proxy != NULL && !o->from_settings, e);
 	if (rc == 0)
 		rc = msg_put_str(m, http, e);
 	if (rc == 0)
 		rc = msg_put_str(m, https, e);
 	return rc < 0 ? rc : msg_put_str(m, none, e);
+}
+
+/* Hosts that are asked without TLS. */
+static int
+put_plain_http(struct msg *m, const struct net_options *o, const struct image_ref *ref, struct err *e)
+{
+	autobuf hosts = BUF(NET_PLAIN_HTTP_MAX);
+	int rc = o->plain_http != NULL ? buf_add_str(&hosts, o->plain_http, e) : 0;
+
+	if (rc == 0 && !o->tls_verify)
+		rc = buf_addf(&hosts, e, "%s%s", hosts.len > 0 ? "," : "", ref->domain);
+	if (rc < 0)
+		return err_wrap(e, "hosts without TLS");
+	return msg_put_str(m, buf_str(&hosts), e);
 }
 
 int
@@ -268,13 +286,13 @@ net_set_up(int net, const struct net_options *o, const struct image_ref *ref, st
 	if (o->timeout != NULL)
 		rc = net_parse_timeout(o->timeout, &timeout_s, e);
 	if (rc == 0)
-		rc = send_cas(net, o->ca_files, e);
+		rc = send_cas(net, o, e);
 	if (rc == 0)
 		rc = send_auth(net, o, ref, e);
 	if (rc == 0)
-		rc = send_registries(net, o->registries, e);
+		rc = send_registries(net, o, e);
 	if (rc == 0)
-		rc = msg_put_str(&m, o->tls_verify ? "" : ref->domain, e);
+		rc = put_plain_http(&m, o, ref, e);
 	if (rc == 0)
 		rc = msg_put_u32(&m, timeout_s, e);
 	if (rc == 0)

@@ -12,6 +12,10 @@ struct net_options {
 	const char	*ca_files[OPTION_LIST];
 	const char	*authfile, *registries, *timeout, *http_proxy, *https_proxy, *no_proxy;
 	bool		 tls_verify, no_creds;
+	/* Of settings, not of a command line: */
+	const char	*ca, *registries_text;	/* what such files would hold; the first counts in place of ca_files */
+	const char	*plain_http;		/* hosts, "," between; the image's own is by tls_verify */
+	bool		 from_settings;		/* a proxy may have credentials: nobody else can read where it stands */
 };
 #define NET_OPTIONS	{ .tls_verify = true }
 

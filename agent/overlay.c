@@ -84,6 +84,19 @@ mount_from(int lower, const char *options, struct err *e)
 }
 
 int
+overlay_bind(int stage, struct err *e)
+{
+	autoclose int before = enter_dir(stage, e);
+	int rc = 0;
+
+	if (before < 0)
+		return fd_steal(&before);
+	if (mount("rootfs", "rootfs", NULL, MS_BIND, NULL) == -1)
+		rc = err_sys_as(e, ERR_STORAGE, "rootfs: mount");
+	return leave_dir(before, rc, e);
+}
+
+int
 overlay_unmount(int stage, struct err *e)
 {
 	autoclose int before = enter_dir(stage, e);

@@ -33,6 +33,9 @@ int overlay_probe(int store, int stage, struct err *) must_check;
  */
 int overlay_mount(int stage, const struct overlay_layer *, size_t n, struct err *) must_check;
 
+/* Makes "rootfs" of `stage`, a plain directory, a mount point: of itself. -ERR_STORAGE. */
+int overlay_bind(int stage, struct err *) must_check;
+
 /* Detaches what is mounted on "rootfs" of `stage`, in use or not; fine when nothing is. -ERR_STORAGE. */
 int overlay_unmount(int stage, struct err *) must_check;
 

@@ -16,14 +16,13 @@
 #include "agent/keyjob.h"
 #include "lib/fs.h"
 #include "lib/sys.h"
-#include "lib/uri.h"
 
 #define SIGSTORE_FILES	64
 #define TMP_FS_MAX	2
 
 /* The types of resources that hold nothing secret, and are all that a policy can need. */
 static const char *const public_types[] = {
-	"security-policy", "sigstore-config", "gpg-public-config", "gpg-public-key", "cosign-public-key",
+	"security-policy", "sigstore-config", "gpg-public-config", "gpg-public-key", "cosign-public-key", NULL,
 };
 
 /* What old guests have at fixed places, and where a broker has it (guest-components' names). */
@@ -34,37 +33,11 @@ static const struct {
 	{ "/run/image-security/simple_signing/pubkey.gpg", "kbs:///default/gpg-public-config/test" },
 };
 
-/* REPOSITORY/TYPE/TAG */
-static int
-check_public(const char *uri, struct err *e)
-{
-	struct kbs_uri u;
-	struct span path, type;
-	int rc = kbs_uri_parse(span_str(uri), &u, e);
-
-	if (rc < 0)
-		return rc;
-	path = span_str(u.path);
-	if (strcmp(u.plugin, "resource") != 0 || !span_split(&path, '/', &type) || !span_split(&path, '/', &type))
-		return err_set(e, ERR_CONFIG, "%s: not a resource", uri);
-	for (size_t i = 0; i < ARRAY_LEN(public_types); i++)
-		if (span_eq_str(type, public_types[i]))
-			return 0;
-	return err_set(e, ERR_CONFIG, "%s: a policy gets resources of these types only: security-policy, sigstore-config, "
-	    "gpg-public-config, gpg-public-key, cosign-public-key", uri);
-}
-
-static bool
-is_resource(const char *name)
-{
-	return strncmp(name, "kbs:///", strlen("kbs:///")) == 0;
-}
-
 static int
 open_resource(struct policy_setup *s, const char *uri, struct err *e)
 {
 	autoclose int fd = -1;
-	int rc = check_public(uri, e);
+	int rc = keyjob_check_type(uri, public_types, e);
 
 	if (rc < 0)
 		return rc;
@@ -130,7 +103,7 @@ open_name(struct policy_setup *s, const char *name, struct err *e)
 {
 	int fd;
 
-	if (is_resource(name))
+	if (keyjob_is_resource(name))
 		return open_resource(s, name, e);
 	fd = open_path(s, name, e);
 	for (size_t i = 0; fd == -ERR_NOTFOUND && s->has_broker && i < ARRAY_LEN(seeds); i++)
@@ -183,7 +156,9 @@ send_sigstore(struct policy_setup *s, int pull, struct err *e)
 	const char *path = s->opt.sigstore != NULL ? s->opt.sigstore : SIGSTORE_DEFAULT;
 	autoclose int fd = -1, resource = -1;
 
-	if (is_resource(path)) {
+	if (s->opt.sigstore == NULL && s->opt.sigstore_text != NULL)
+		return monitor_send_text(pull, PULL_FILE_SIGSTORE, s->opt.sigstore_text, e);
+	if (keyjob_is_resource(path)) {
 		resource = open_resource(s, path, e);
 		return resource < 0 ? resource : monitor_send_file(pull, PULL_FILE_SIGSTORE, resource, e);
 	}
@@ -199,12 +174,14 @@ send_sigstore(struct policy_setup *s, int pull, struct err *e)
 
 /* What cannot be obtained is a refusal: there is no pull without a policy. */
 static int
-send_policy(struct policy_setup *s, const char *policy, int pull, struct err *e)
+send_policy(struct policy_setup *s, const char *policy, const char *text, int pull, struct err *e)
 {
 	const char *name = policy != NULL ? policy : POLICY_DEFAULT;
 	autoclose int fd = -1;
 
-	if (is_resource(name)) {
+	if (policy == NULL && text != NULL)
+		return monitor_send_text(pull, PULL_FILE_POLICY, text, e);
+	if (keyjob_is_resource(name)) {
 		fd = open_resource(s, name, e);
 		return fd < 0 ? err_wrap(e, "policy") : monitor_send_file(pull, PULL_FILE_POLICY, fd, e);
 	}
@@ -217,9 +194,9 @@ send_policy(struct policy_setup *s, const char *policy, int pull, struct err *e)
 }
 
 int
-policy_setup_send(struct policy_setup *s, const char *policy, int pull, struct err *e)
+policy_setup_send(struct policy_setup *s, const char *policy, const char *text, int pull, struct err *e)
 {
-	int rc = send_policy(s, policy, pull, e);
+	int rc = send_policy(s, policy, text, pull, e);
 
 	return rc < 0 ? rc : send_sigstore(s, pull, e);
 }

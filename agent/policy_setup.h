@@ -14,6 +14,7 @@
 struct signature_options {
 	const char	*gpg;		/* the program; NULL: GPG_DEFAULT */
 	const char	*sigstore;	/* file, directory or kbs:///…; NULL: SIGSTORE_DEFAULT, where it is there */
+	const char	*sigstore_text;	/* what such a file would hold; sigstore wins */
 };
 
 /* Lines of an option table that fill o, a struct signature_options with static storage. */
@@ -41,8 +42,11 @@ struct policy_setup {
 /* When the roles have been started. */
 void policy_setup_begin(struct policy_setup *, struct monitor *, int key, bool has_broker);
 
-/* Sends to pull the policy (a file or kbs:///…; NULL: POLICY_DEFAULT, where it is there) and where signatures are kept. */
-int policy_setup_send(struct policy_setup *, const char *policy, int pull, struct err *) must_check;
+/*
+ * Sends to pull the policy (a file or kbs:///…; or else its text; both NULL: POLICY_DEFAULT, where it is there) and where
+ * signatures are kept.
+ */
+int policy_setup_send(struct policy_setup *, const char *policy, const char *text, int pull, struct err *) must_check;
 
 /* Answers one message that POLICY_RULES lists. */
 int policy_setup_serve(struct policy_setup *, int pull, const struct msg *, struct err *) must_check;

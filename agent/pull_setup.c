@@ -43,7 +43,7 @@ pull_setup_send(const struct pull_setup *s, struct policy_setup *p, const char *
 	const char *const texts[] = { image, s->platform.os, s->platform.architecture, s->platform.variant };
 	const uint8_t numbers[] = { s->mixed, s->root_mode, (uint8_t)s->devices, (uint8_t)s->window_log, s->verify };
 	automsg m;
-	int rc = policy_setup_send(p, s->policy, pull, e);
+	int rc = policy_setup_send(p, s->policy, s->policy_text, pull, e);
 
 	msg_init(&m, M_PULL_SETUP, 0);
 	for (size_t i = 0; i < ARRAY_LEN(texts) && rc == 0; i++)

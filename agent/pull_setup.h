@@ -13,6 +13,7 @@
 
 struct pull_setup {
 	const char		*policy;	/* file or kbs:///…; NULL: POLICY_DEFAULT, where it is there */
+	const char		*policy_text;	/* what such a file would hold; policy wins */
 	struct platform		 platform;
 	bool			 mixed, root_mode;
 	bool			 verify;	/* no layers; M_POLICY_NOTE tells everything */

@@ -10,6 +10,7 @@
 
 #include "agent/devices.h"
 #include "agent/key_setup.h"
+#include "agent/keyjob.h"
 #include "agent/monitor.h"
 #include "agent/progress.h"
 #include "agent/pull_measure.h"
@@ -59,6 +60,7 @@ check_options(struct job *j, struct err *e)
 	if (rc < 0)
 		return rc;
 	j->setup.policy = opt->policy;
+	j->setup.policy_text = opt->policy_text;
 	j->setup.mixed = opt->mixed;
 	platform_host(&j->setup.platform);
 	if (opt->platform != NULL)
@@ -143,16 +145,59 @@ serve_pull(struct job *j, struct err *e)
 	}
 }
 
+/*
+ * What the broker has for net: from the key role by a pipe, so that it is in no file and not in this process. net reads
+ * while key writes.
+ */
+static int
+pass_resource(struct job *j, const char *uri, uint8_t which, const char *type, struct err *e)
+{
+	autoclose int from = -1, to = -1;
+	int pair[2], rc = keyjob_check_type(uri, (const char *[]){ type, NULL }, e);
+
+	if (rc < 0)
+		return rc;
+	if (j->keys.kbc_params == NULL)
+		return err_set(e, ERR_CONFIG, "%s: no key broker is configured", uri);
+	if (pipe2(pair, O_CLOEXEC) < 0)
+		return err_sys(e, "pipe");
+	from = pair[0];
+	to = pair[1];
+	rc = monitor_send_file(j->roles.net, which, from, e);
+	base_close(&from);
+	if (rc == 0)
+		rc = keyjob_resource(&j->m, j->roles.key, uri, to, e);
+	return rc < 0 ? err_wrap(e, "%s", uri) : 0;
+}
+
+static int
+set_up_net(struct job *j, struct err *e)
+{
+	struct net_options net = j->opt->net;
+	int rc = 0;
+
+	if (net.authfile != NULL && keyjob_is_resource(net.authfile)) {
+		rc = pass_resource(j, net.authfile, NET_FILE_AUTH, "credential", e);
+		net.authfile = NULL;
+		net.no_creds = true;
+	}
+	if (rc == 0 && net.registries != NULL && keyjob_is_resource(net.registries)) {
+		rc = pass_resource(j, net.registries, NET_FILE_REGISTRIES, "registry-configuration", e);
+		net.registries = "/dev/null";
+	}
+	return rc < 0 ? rc : net_set_up(j->roles.net, &net, &j->source.ref, e);
+}
+
 static int
 run_roles(struct job *j, struct err *e)
 {
 	int rc = start_roles(j, e);
 
-	if (rc == 0 && source_has_net(&j->source))
-		rc = net_set_up(j->roles.net, &j->opt->net, &j->source.ref, e);
 	if (rc == 0)
 		rc = key_setup_send(&j->keys, j->roles.key, j->opt->ctr, e);
-	policy_setup_begin(&j->policy, &j->m, j->roles.key, j->keys.kbc_params != NULL);
+	if (rc == 0 && source_has_net(&j->source))
+		rc = set_up_net(j, e);
+	policy_setup_begin(&j->policy, &j->m, j->roles.key, j->keys.kbc_params != NULL && !j->opt->no_broker_policy);
 	if (rc == 0)
 		rc = pull_setup_send(&j->setup, &j->policy, j->source.name, j->roles.pull, e);
 	j->snapshot.pull = j->roles.pull;
@@ -177,6 +222,8 @@ make_bundle(struct job *j, struct err *e)
 	if (rc == 0)
 		rc = pull_measure(&j->m, j->measure, j->opt->image, j->result.digest, e);
 	monitor_end_all(&j->m);		/* nobody may write any more when the name is given */
+	if (rc == 0 && j->opt->mount_point && j->m.root_mode)
+		rc = snapshot_bind(&j->snapshot, e);
 	if (rc == 0)
 		rc = staging_commit(&j->staging, NULL, e);
 	if (rc == 0)
@@ -190,11 +237,13 @@ static int
 open_and_make(struct job *j, struct err *e)
 {
 	const struct pulljob_options *opt = j->opt;
-	int rc = monitor_open_image(&j->m, opt->image_fd, j->snapshot_options.mode != SNAPSHOT_FLAT, e);
+	const unsigned flags = STAGING_ROOTFS | (opt->no_links ? STAGING_NO_LINKS : 0);
+	const bool mounts = opt->mount_point || j->snapshot_options.mode != SNAPSHOT_FLAT;
+	int rc = monitor_open_image(&j->m, opt->image_fd, mounts, e);
 
 	j->setup.root_mode = j->m.root_mode;
 	if (rc == 0)
-		rc = staging_open(opt->bundle, opt->work_dir, STAGING_ROOTFS, &j->staging, e);
+		rc = staging_open(opt->bundle, opt->work_dir, flags, &j->staging, e);
 	if (rc == 0) {
 		rc = make_bundle(j, e);
 		staging_close(&j->staging);

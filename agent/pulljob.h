@@ -14,11 +14,15 @@
 /* As the command line has them (cmd_pull.c says what each means); NULL: its default. */
 struct pulljob_options {
 	const char		*image, *bundle;
-	const char		*policy, *kbc_params, *work_dir, *platform, *device_nodes,
+	const char		*policy, *policy_text, *kbc_params, *work_dir, *platform, *device_nodes,
 				*window_log, *snapshot, *store, *at_once, *trusted, *measure;
 	const char		*decryption_keys[OPTION_LIST];
 	bool			 mixed, ctr, json;
 	bool			 quiet;		/* no progress */
+	/* For callers that are not who started the program. */
+	bool			 no_links;	/* on the way to bundle, which is absolute */
+	bool			 mount_point;	/* rootfs is one in any case, where root may mount */
+	bool			 no_broker_policy;	/* the broker is not trusted to say what is accepted */
 	struct net_options	 net;
 	struct signature_options signatures;
 	int			 image_fd;	/* of this executable, becomes the pull's; -1: it is opened */

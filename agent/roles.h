@@ -283,6 +283,7 @@ enum stage {
 
 #define KEY_SOURCE_PATH	512	/* str path in M_KEY_SOURCE */
 #define NET_PROXY_MAX	KIB(2)	/* each text about proxies in M_NET_SETUP */
+#define NET_PLAIN_HTTP_MAX	(KIB(4) - 1)	/* the hosts there */
 
 /* A message that only says how it went: err?. failed NULL: well. */
 int role_answer(int fd, uint16_t type, uint32_t id, const struct err *failed, struct err *) must_check;

@@ -120,6 +120,16 @@ snapshot_close(struct snapshot *s)
 	store_close(&s->store);
 }
 
+int
+snapshot_bind(struct snapshot *s, struct err *e)
+{
+	int rc = s->mounted ? 0 : overlay_bind(s->opt.staging->dir, e);
+
+	if (rc == 0)
+		s->mounted = true;
+	return rc;
+}
+
 void
 snapshot_commit(struct snapshot *s)
 {

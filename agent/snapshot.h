@@ -36,6 +36,8 @@ struct snapshot {
 int snapshot_open(const struct snapshot_options *, struct snapshot *out, struct err *) must_check;
 /* Ends what is in the making, and unmounts. After snapshot_commit() only descriptors are closed. */
 void snapshot_close(struct snapshot *);
+/* Where no layers are mounted: makes rootfs a mount point all the same. All its makers have ended. */
+int snapshot_bind(struct snapshot *, struct err *) must_check;
 /* The bundle has its name: the mount stays. */
 void snapshot_commit(struct snapshot *);
 

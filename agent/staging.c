@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -162,9 +163,30 @@ make_rootfs(struct staging *s, struct err *e)
 }
 
 static int
+open_parent(const char *target, unsigned flags, struct staging *s, struct err *e)
+{
+	autoclose int fd = fs_open_parent(target, s->base, e);
+	char path[PATH_MAX];
+	size_t len;
+
+	if (fd < 0 || !(flags & STAGING_NO_LINKS))
+		return fd_steal(&fd);
+	len = strlen(target) - strlen(s->base);
+	if (target[0] != '/' || len >= sizeof(path) || strcmp(target + len, s->base) != 0)
+		return err_set(e, ERR_STORAGE, "%s: not a plain absolute path", target);
+	memcpy(path, target, len);
+	path[len] = '\0';
+	base_close(&fd);
+	fd = sys_openat2(AT_FDCWD, path, DIR_FLAGS, 0, RESOLVE_NO_SYMLINKS);
+	if (fd < 0 && errno == ELOOP)
+		return err_set(e, ERR_STORAGE, "%s: there is a link on the way", target);
+	return fd < 0 ? err_sys_as(e, ERR_STORAGE, "%s", path) : fd_steal(&fd);
+}
+
+static int
 open_places(const char *target, const char *work, unsigned flags, struct staging *s, struct err *e)
 {
-	s->parent = fs_open_parent(target, s->base, e);
+	s->parent = open_parent(target, flags, s, e);
 	if (s->parent < 0)
 		return s->parent;
 	if (work == NULL)
@@ -196,6 +218,22 @@ staging_open(const char *target, const char *work, unsigned flags, struct stagin
 	}
 	*out = s;
 	return 0;
+}
+
+void
+staging_sweep(const char *target, const char *work)
+{
+	autoclose int place = -1, area = -1;
+	struct err e;
+	char base[256];
+
+	place = work != NULL ? sys_openat(AT_FDCWD, work, DIR_FLAGS, 0) : fs_open_parent(target, base, &e);
+	if (place >= 0)
+		area = sys_openat(place, AREA, DIR_FLAGS, 0);
+	if (area < 0)
+		return;
+	sweep(area);
+	(void)unlinkat(place, AREA, AT_REMOVEDIR);	/* fails while others use it */
 }
 
 int
