@@ -145,7 +145,7 @@ static int
 find_role(const char *name, struct err *e)
 {
 	for (int r = 0; r < ROLE_COUNT; r++)
-		if (strcmp(roles[r]->name, name) == 0)
+		if (strcmp(roles[r]->name, name) == 0 && !roles[r]->monitor)
 			return r;
 	return err_set(e, ERR_USAGE, "there is no role '%s'", name);
 }

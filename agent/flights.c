@@ -28,8 +28,8 @@ find_caller(const struct flight *f, uint32_t call)
 	return i;
 }
 
-static size_t
-count_in_time(const struct flight *f)
+size_t
+flight_callers(const struct flight *f)
 {
 	size_t n = 0;
 
@@ -219,7 +219,7 @@ look_after(struct flights *s, struct flight *f, int64_t now)
 {
 	if (f->state == FLIGHT_KEPT && f->ncallers == 0)
 		clear(f);
-	if (f->state != FLIGHT_RUNNING || count_in_time(f) > 0)
+	if (f->state != FLIGHT_RUNNING || flight_callers(f) > 0)
 		return;
 	if (f->ncallers == 0 || s->linger_ms <= 0)
 		end(s, f, now);
@@ -242,6 +242,15 @@ flights_left(struct flights *s, uint32_t call, bool closed, int64_t now)
 		else
 			f->callers[at].late = true;
 		look_after(s, f, now);
+	}
+}
+
+void
+flights_left_all(struct flights *s, int64_t now)
+{
+	for (size_t i = 0; i < FLIGHTS_MAX; i++) {
+		s->flight[i].ncallers = 0;
+		look_after(s, &s->flight[i], now);
 	}
 }
 

@@ -58,10 +58,13 @@ void flights_ask(struct flights *, uint32_t call, const char *image, const char 
  * caller's connection is closed, it ends. closed may follow for a call that was late before.
  */
 void flights_left(struct flights *, uint32_t call, bool closed, int64_t now);
+void flights_left_all(struct flights *, int64_t now);	/* all connections are closed */
 /* What was started is over: digest, or NULL and failed. */
 void flights_over(struct flights *, size_t slot, const char *digest, const struct err *failed, int64_t now);
 /* Does what is due; flights_next() tells when to come again, -1: there is nothing to wait for. */
 void flights_tick(struct flights *, int64_t now);
 int64_t flights_next(const struct flights *);
+
+size_t flight_callers(const struct flight *);	/* who wait for it */
 
 #endif

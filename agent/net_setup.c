@@ -124,10 +124,10 @@ send_cas(int net, const struct net_options *o, struct err *e)
 {
 	int rc = 0;
 
-	if (o->ca != NULL)
-		return monitor_send_text(net, NET_FILE_CA, o->ca, e);
 	if (o->ca_files[0] == NULL)
-		return send_default_ca(net, e);
+		rc = send_default_ca(net, e);
+	if (rc == 0 && o->ca != NULL)
+		rc = monitor_send_text(net, NET_FILE_CA, o->ca, e);
 	for (size_t i = 0; o->ca_files[i] != NULL && rc == 0; i++)
 		rc = send_ca(net, o->ca_files[i], e);
 	return rc;
@@ -183,7 +183,7 @@ send_registries(int net, const struct net_options *o, struct err *e)
 	if (o->registries != NULL)
 		rc = open_named("registries", o->registries, &fd, e);
 	else if (o->registries_text != NULL)
-		return monitor_send_text(net, NET_FILE_REGISTRIES, o->registries_text, e);
+		return o->registries_text[0] == '\0' ? 0 : monitor_send_text(net, NET_FILE_REGISTRIES, o->registries_text, e);
 	else
 		rc = open_default(REGISTRIES_DEFAULT, &fd, e);
 	return rc < 0 || fd < 0 ? rc : monitor_send_file(net, NET_FILE_REGISTRIES, fd, e);

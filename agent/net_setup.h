@@ -13,7 +13,7 @@ struct net_options {
 	const char	*authfile, *registries, *timeout, *http_proxy, *https_proxy, *no_proxy;
 	bool		 tls_verify, no_creds;
 	/* Of settings, not of a command line: */
-	const char	*ca, *registries_text;	/* what such files would hold; the first counts in place of ca_files */
+	const char	*ca, *registries_text;	/* what such files would hold; ca besides ca_files; "": no table */
 	const char	*plain_http;		/* hosts, "," between; the image's own is by tls_verify */
 	bool		 from_settings;		/* a proxy may have credentials: nobody else can read where it stands */
 };

@@ -42,7 +42,7 @@ open_resource(struct policy_setup *s, const char *uri, struct err *e)
 	if (rc < 0)
 		return rc;
 	if (s->key < 0 || !s->has_broker)
-		return err_set(e, ERR_CONFIG, "%s: no key broker is configured", uri);
+		return err_set(e, ERR_CONFIG, "%s: no key broker is configured, or none that may decide what is accepted", uri);
 	fd = memfd_create("resource", MFD_CLOEXEC);
 	if (fd < 0)
 		return err_sys(e, "%s", uri);

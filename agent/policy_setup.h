@@ -26,7 +26,7 @@ struct signature_options {
 struct policy_setup {
 	struct monitor	*m;
 	int		 key;		/* control of the key role; -1: none */
-	bool		 has_broker;
+	bool		 has_broker;	/* one that may say what is accepted */
 	struct signature_options opt;
 	int		 tmp;		/* the directory of homes; -1 */
 	char		 home[64];	/* the one there is; "" for none */

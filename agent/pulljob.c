@@ -183,7 +183,8 @@ set_up_net(struct job *j, struct err *e)
 	}
 	if (rc == 0 && net.registries != NULL && keyjob_is_resource(net.registries)) {
 		rc = pass_resource(j, net.registries, NET_FILE_REGISTRIES, "registry-configuration", e);
-		net.registries = "/dev/null";
+		net.registries = NULL;
+		net.registries_text = "";
 	}
 	return rc < 0 ? rc : net_set_up(j->roles.net, &net, &j->source.ref, e);
 }

@@ -9,8 +9,6 @@
 #include "agent/config.h"
 #include "agent/monitor.h"
 
-#define PULLS_MAX	16	/* at a time, those whose result nobody has fetched yet included */
-
 struct pulls;
 struct pulls_options {
 	struct monitor		*m;
@@ -22,11 +20,20 @@ struct pulls_options {
 int pulls_new(const struct pulls_options *, struct pulls **out, struct err *) must_check;
 void pulls_free(struct pulls *);	/* ends all; nobody is told; NULL is fine */
 
-/* bundle: absolute, below one of SET_PULL_BUNDLES, not there or an empty directory. Failures come by done. */
+/*
+ * bundle: absolute, below one of SET_PULL_BUNDLES, no link on the way, not there or an empty directory. Failures come by done.
+ * At most FLIGHTS_MAX (agent/flights.h) at a time.
+ */
 void pulls_ask(struct pulls *, uint32_t call, const char *image, const char *bundle);
 /* Nobody waits for this answer any more. closed: the connection is gone, too. */
 void pulls_left(struct pulls *, uint32_t call, bool closed);
 void pulls_left_all(struct pulls *);	/* all connections are gone */
+
+/*
+ * A bundle as a caller names it, written in one way: absolute, without "..", below one of the directories that bundles lists.
+ * Which of it is a link is looked at when it is made. -ERR_STORAGE.
+ */
+int pulls_bundle(const char *bundles, const char *path, char out[LIMIT_PATH + 1], struct err *) must_check;
 
 /* For status: a line of JSON for each, "," between. */
 int pulls_status(const struct pulls *, struct buf *out, struct err *) must_check;

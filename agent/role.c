@@ -28,6 +28,7 @@ const struct role_ops *const roles[ROLE_COUNT] = {
 	[ROLE_RPC]	= &role_rpc,
 	[ROLE_TEE]	= &role_tee,
 	[ROLE_CONFIG]	= &role_config,
+	[ROLE_JOB]	= &role_job,
 };
 
 bool
@@ -140,6 +141,8 @@ run(const struct role_ops *ops, const struct role_start *start, struct err *e)
 		if (!secret_lock_process(&arena) && !arena)
 			log_warning("memory cannot be locked (RLIMIT_MEMLOCK): keys might reach a swap device");
 	}
+	if (ops->monitor)
+		return ops->serve(e);
 	rc = start->root_mode ? become(ops, e) : 0;
 	if (rc == 0)
 		rc = confine(ops, start, e);
@@ -167,7 +170,8 @@ role_main(int argc, char *argv[])
 		.without = small_number(argv[4]),
 	};
 	log_init(2, ops->name, start.log, false);
-	ignore_signals();
+	if (!ops->monitor)
+		ignore_signals();
 	rc = run(ops, &start, &e);
 	/* Whose peers are gone has nobody to tell, and nothing new to say. */
 	if (rc < 0)

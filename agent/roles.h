@@ -32,7 +32,7 @@
 #include "lib/sandbox.h"
 
 enum role { ROLE_NET, ROLE_KEY, ROLE_PULL, ROLE_CRYPT, ROLE_UNPACK, ROLE_ARCHIVE, ROLE_COPY, ROLE_RPC, ROLE_GPG, ROLE_TEE, ROLE_CONFIG,
-    ROLE_COUNT };
+    ROLE_JOB, ROLE_COUNT };
 
 /*
  * Numeric ids in root mode; no passwd entry is needed. They differ because processes
@@ -73,13 +73,14 @@ struct role_ops {
 	unsigned	 words;
 	unsigned	 max_files;
 	bool		 secrets;	/* locks its memory */
+	bool		 monitor;	/* of roles of its own: no sandbox, and signals end it */
 	/* Set-up with all rights (fetch algorithms, open what Landlock shall allow); fills paths, ended by fd -1. */
 	int		(*prepare)(struct sandbox_path paths[ROLE_MAX_PATHS], struct err *);
 	int		(*serve)(struct err *);	/* until its peer is gone */
 };
 extern const struct role_ops *const roles[ROLE_COUNT];
 extern const struct role_ops role_net, role_key, role_pull, role_crypt, role_unpack, role_archive, role_rpc, role_copy, role_gpg,
-    role_tee, role_config;
+    role_tee, role_config, role_job;
 
 /* How the monitor starts a role: words on its command line, nothing secret. */
 struct role_start {
@@ -140,6 +141,7 @@ enum {
 	M_FACE_DONE,	/* monitor → starter: err?: all of its sockets are served */
 	M_JOB_CONFIG,	/* monitor → job: fd: settings (config_format) */
 	M_JOB_PULL,	/* monitor → job: str image, str bundle */
+	M_JOB_SWEEP,	/* monitor → job, instead: str bundle: removes what a killed job has left */
 	M_JOB_DONE,	/* job → monitor: err?, str manifest digest */
 	M_TEE_SETUP,	/* monitor → tee: str platform ("": the first there is), u8 sample allowed, u8 evidence for callers
 			 * (evidence.for_callers: 0 off, 1 labelled, 2 raw), u8 event log, u32 its pcr: for TEE_FD_RPC */

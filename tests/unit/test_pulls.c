@@ -1,0 +1,391 @@
+/*
+ * test_pulls.c: the daemon's pulls, with processes that only play a job: what they do is the name of their image. Those that
+ * sweep tell so on a pipe.
+ */
+#include "lib/base.h"
+
+#include "agent/pulls.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "lib/sys.h"
+#include "tests/lib/tap.h"
+
+#define BUNDLES	"/run/kata-containers\n/srv/b/"
+
+static struct err e;
+static struct monitor m;
+static struct config config;
+static struct pulls *pulls;
+static int spawned, swept[2];
+static bool refuse_spawn;
+
+/* --- the job */
+
+static void
+answer(int control, const char *image)
+{
+	struct err failed = { 0 };
+	automsg out;
+
+	if (strcmp(image, "bad") == 0) {
+		err_set(&failed, ERR_POLICY, "not this one");
+		_exit(role_answer(control, M_JOB_DONE, 0, &failed, &failed) < 0);
+	}
+	msg_init(&out, M_JOB_DONE, 0);
+	if (msg_put_u8(&out, 0, &failed) < 0 || msg_put_str(&out, "sha256:good", &failed) < 0 ||
+	    (strcmp(image, "noise") == 0 && msg_put_u8(&out, 0, &failed) < 0) || msg_send(control, &out, -1, &failed) < 0)
+		_exit(1);
+	_exit(0);
+}
+
+static void
+play(int control)
+{
+	static const struct msg_rule rules[] = {
+		{ .type = M_JOB_CONFIG, .fds = 1 },
+		{ .type = M_JOB_PULL, .max_len = KIB(8) },
+		{ .type = M_JOB_SWEEP, .max_len = KIB(8) },
+		{ 0 },
+	};
+
+	for (;;) {
+		char image[100], bundle[LIMIT_PATH + 1];
+		struct msg_reader r;
+		automsg got;
+
+		if (msg_recv(control, rules, -1, &got, &e) <= 0)
+			_exit(1);
+		r = msg_reader(&got);
+		if (got.type == M_JOB_CONFIG)
+			continue;
+		if (got.type == M_JOB_SWEEP) {
+			msg_get_str(&r, bundle, sizeof(bundle));
+			_exit(sys_write_all(swept[1], bundle, strlen(bundle)) < 0);
+		}
+		msg_get_str(&r, image, sizeof(image));
+		if (strcmp(image, "crash") == 0)
+			_exit(9);
+		if (strcmp(image, "stubborn") == 0)
+			signal(SIGTERM, SIG_IGN);
+		if (strcmp(image, "stubborn") == 0 || strcmp(image, "slow") == 0)
+			poll(NULL, 0, 20000);
+		if (strcmp(image, "later") == 0)
+			poll(NULL, 0, 200);
+		answer(control, image);
+	}
+}
+
+static pid_t
+fake_spawn(maybe_unused int image, maybe_unused char *const argv[], const int *fds, size_t nfds,
+    maybe_unused unsigned flags)
+{
+	pid_t pid;
+
+	if (refuse_spawn || nfds != 5 || fds[4] != m.image) {
+		errno = EAGAIN;
+		return -1;
+	}
+	spawned++;
+	pid = fork();
+	if (pid == 0) {
+		int control = dup(fds[3]);	/* and nothing else of it may stay open, or its end is not seen */
+
+		for (int fd = 3; fd < 64; fd++)
+			if (fd != control && fd != swept[1])
+				close(fd);
+		play(control);
+	}
+	return pid;
+}
+
+/* --- the daemon */
+
+static struct {
+	int		count;
+	uint32_t	call[8];
+	char		what[8][32];
+} heard;
+
+static void
+on_done(maybe_unused void *arg, uint32_t call, const char *digest, const struct err *failed)
+{
+	size_t n = (size_t)heard.count;
+
+	if (n == ARRAY_LEN(heard.call))
+		return;
+	heard.call[n] = call;
+	snprintf(heard.what[n], sizeof(heard.what[n]), "%s", digest != NULL ? digest : err_name(failed->code));
+	heard.count++;
+}
+
+static void
+on_time(maybe_unused void *arg)
+{
+	loop_stop(m.loop);
+}
+
+static void
+run_for(int64_t ms)
+{
+	int64_t end = sys_now_ms() + ms;
+
+	while (sys_now_ms() < end) {
+		(void)(loop_timer(m.loop, MAX(end - sys_now_ms(), 0), on_time, NULL, &e) < 0);
+		(void)(loop_run(m.loop, &e) < 0);
+	}
+}
+
+/* Until n answers are there, for 10 seconds at most. */
+static void
+run_until(int n)
+{
+	int64_t end = sys_now_ms() + 10000;
+
+	while (heard.count < n && sys_now_ms() < end)
+		run_for(5);
+}
+
+static void
+begin(void)
+{
+	memset(&heard, 0, sizeof(heard));
+	spawned = 0;
+	refuse_spawn = false;
+}
+
+static bool
+was_swept(const char *bundle)
+{
+	struct pollfd p = { .fd = swept[0], .events = POLLIN };
+	char text[200] = "";
+
+	return poll(&p, 1, 5000) == 1 && read(swept[0], text, sizeof(text) - 1) > 0 && strcmp(text, bundle) == 0;
+}
+
+static bool
+none_swept(void)
+{
+	struct pollfd p = { .fd = swept[0], .events = POLLIN };
+
+	return poll(&p, 1, 100) == 0;
+}
+
+static bool
+status_has(const char *text)
+{
+	autobuf out = BUF(KIB(64));
+
+	if (pulls_status(pulls, &out, &e) < 0)
+		return false;
+	if (text[0] == '\0')
+		return out.len == 0;
+	if (strstr(buf_str(&out), text) != NULL)
+		return true;
+	printf("# %s\n", buf_str(&out));
+	return false;
+}
+
+/* --- */
+
+static void
+test_bundle(void)
+{
+	static const struct {
+		const char	*path, *want;
+	} good[] = {
+		{ "/run/kata-containers/a", "/run/kata-containers/a" },
+		{ "/run/kata-containers/a/b/", "/run/kata-containers/a/b" },
+		{ "//run/./kata-containers//a", "/run/kata-containers/a" },
+		{ "/srv/b/x", "/srv/b/x" },
+		{ "/srv/b/..x/...", "/srv/b/..x/..." },
+	};
+	static const char *const bad[] = {
+		"", "/", "a", "run/kata-containers/a", "/proc", "/etc", "/run", "/run/kata-containers", "/run/kata-containers/",
+		"/run/kata-containers/.", "/run/kata-containersx/a", "/run/kata-container/a", "/srv/b", "/srv/bx/a",
+		"/run/kata-containers/../etc", "/run/kata-containers/a/..", "/run/kata-containers/..", "/../run/kata-containers/a",
+	};
+	char out[LIMIT_PATH + 1], longest[LIMIT_PATH + 100];
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		works(pulls_bundle(BUNDLES, good[i].path, out, &e), "%s", good[i].path);
+		is_str(out, good[i].want, "written as");
+	}
+	snprintf(out, sizeof(out), "as it was");
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		fails(pulls_bundle(BUNDLES, bad[i], out, &e), ERR_STORAGE, "refused: '%s'", bad[i]);
+	fails(pulls_bundle("", "/run/kata-containers/a", out, &e), ERR_STORAGE, "no directory, no bundle");
+	is_str(out, "as it was", "output untouched");
+	memset(longest, 'x', sizeof(longest));
+	memcpy(longest, "/srv/b/", 7);
+	longest[LIMIT_PATH] = '\0';
+	works(pulls_bundle(BUNDLES, longest, out, &e), "the longest path");
+	longest[LIMIT_PATH] = 'x';
+	longest[LIMIT_PATH + 1] = '\0';
+	fails(pulls_bundle(BUNDLES, longest, out, &e), ERR_STORAGE, "one byte more");
+}
+
+static void
+test_results(void)
+{
+	begin();
+	pulls_ask(pulls, 1, "good", "/srv/b/1");
+	pulls_ask(pulls, 2, "bad", "/srv/b/2");
+	is_int(spawned, 2, "two processes");
+	run_until(2);
+	for (int i = 0; i < 2; i++)
+		is_str(heard.what[i], heard.call[i] == 1 ? "sha256:good" : "POLICY", "call %u", heard.call[i]);
+	ok(none_swept(), "who told his result has tidied up himself");
+
+	begin();
+	pulls_ask(pulls, 3, "crash", "/srv/b/3");
+	run_until(1);
+	is_str(heard.what[0], "CRASH", "a crash is one failed call");
+	ok(was_swept("/srv/b/3"), "and what it left is removed");
+
+	begin();
+	pulls_ask(pulls, 4, "noise", "/srv/b/4");
+	run_until(1);
+	is_str(heard.what[0], "PROTO", "an answer that is none");
+	ok(status_has(""), "nothing is left");
+
+	begin();
+	refuse_spawn = true;
+	pulls_ask(pulls, 5, "good", "/srv/b/5");
+	is_int(heard.count, 1, "what cannot start is told at once");
+	ok(status_has(""), "and takes no place");
+}
+
+static void
+test_refused(void)
+{
+	char name[700];
+
+	begin();
+	memset(name, 'a', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	pulls_ask(pulls, 1, name, "/srv/b/1");
+	pulls_ask(pulls, 2, "", "/srv/b/1");
+	pulls_ask(pulls, 3, "good", "/etc/x");
+	is_int(heard.count, 3, "all answered at once");
+	is_str(heard.what[0], "PARSE", "too long a name");
+	is_str(heard.what[1], "PARSE", "no name");
+	is_str(heard.what[2], "STORAGE", "a bundle elsewhere");
+	is_int(spawned, 0, "nothing is started for them");
+}
+
+static void
+test_one_for_two(void)
+{
+	begin();
+	pulls_ask(pulls, 1, "later", "/srv/b/1");
+	pulls_ask(pulls, 2, "later", "/srv/b//1/");
+	pulls_ask(pulls, 3, "good", "/srv/b/1");
+	is_int(spawned, 1, "one process for two callers");
+	is_str(heard.what[0], "STORAGE", "another image is refused");
+	ok(status_has("\"image\":\"later\",\"bundle\":\"/srv/b/1\",\"state\":\"running\",\"callers\":2"), "status");
+	run_until(3);
+	is_str(heard.what[1], "sha256:good", "one result");
+	is_str(heard.what[2], "sha256:good", "for both");
+}
+
+static void
+set(const char *linger)
+{
+	config_fini(&config);
+	config_init(&config);
+	works(config_set(&config, SET_PULL_BUNDLES, span_str("/srv/b"), ORIGIN_FILE, 0, &e), "settings");
+	works(config_set(&config, SET_PULL_LINGER, span_str(linger), ORIGIN_FILE, 0, &e), "lingering for %s s", linger);
+}
+
+/* Asks, goes, and tells how long it took until nothing was left. */
+static int64_t
+time_to_end(const char *image)
+{
+	int64_t start;
+
+	begin();
+	pulls_ask(pulls, 1, image, "/srv/b/1");
+	run_for(100);	/* it is at work */
+	start = sys_now_ms();
+	pulls_left(pulls, 1, true);
+	ok(status_has("\"ending\""), "%s: it ends", image);
+	while (!status_has("") && sys_now_ms() - start < 5000)
+		run_for(5);
+	is_int(heard.count, 0, "%s: nobody is told", image);
+	ok(was_swept("/srv/b/1"), "%s: what it left is removed", image);
+	return sys_now_ms() - start;
+}
+
+static void
+test_closed(void)
+{
+	int64_t soft = time_to_end("slow"), hard = time_to_end("stubborn");
+
+	ok(soft < 900, "who is asked ends (%d ms)", (int)soft);
+	ok(hard >= 1000 && hard < 3000, "or is killed a second later (%d ms)", (int)hard);
+	begin();
+	pulls_ask(pulls, 1, "slow", "/srv/b/1");
+	pulls_ask(pulls, 2, "slow", "/srv/b/2");
+	pulls_left_all(pulls);
+	run_for(300);
+	ok(status_has(""), "all at once");
+	while (!none_swept())
+		(void)(read(swept[0], (char[256]){ 0 }, 256) < 0);
+}
+
+static void
+test_linger(void)
+{
+	begin();
+	pulls_ask(pulls, 1, "later", "/srv/b/1");
+	pulls_left(pulls, 1, false);
+	ok(status_has("\"lingering\",\"callers\":0"), "late: it goes on");
+	pulls_ask(pulls, 2, "later", "/srv/b/1");
+	is_int(spawned, 1, "a retry joins it");
+	run_until(1);
+	is_str(heard.what[0], "sha256:good", "and hears the result");
+	is_int((int)heard.call[0], 2, "it alone");
+
+	begin();
+	set("0");
+	pulls_ask(pulls, 3, "slow", "/srv/b/1");
+	pulls_left(pulls, 3, false);
+	run_for(300);
+	ok(status_has(""), "then late is as good as gone");
+	ok(was_swept("/srv/b/1"), "with all it left");
+}
+
+int
+main(void)
+{
+	struct sys_ops mine = sys_real;
+	struct pulls_options opt = { .m = &m, .config = &config, .done = on_done };
+
+	mine.spawn = fake_spawn;
+	sys = &mine;
+	log_init(2, "test", LOG_ERROR, false);
+	m = (struct monitor){ .image = open("/dev/null", O_RDONLY | O_CLOEXEC), .log_in = -1, .log_out = -1, .signals = -1 };
+	m.children = sys_alloc(MONITOR_MAX_CHILDREN * sizeof(*m.children));
+	config_init(&config);
+	if (m.children == NULL || pipe2(swept, O_CLOEXEC) < 0 || loop_new(&m.loop, &e) < 0)
+		return 1;
+	set("60");
+	works(pulls_new(&opt, &pulls, &e), "pulls");
+	test_bundle();
+	test_results();
+	test_refused();
+	test_one_for_two();
+	test_closed();
+	test_linger();
+	pulls_ask(pulls, 1, "slow", "/srv/b/1");
+	pulls_free(pulls);
+	ok(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD, "with the daemon all end");
+	pulls_free(NULL);
+	config_fini(&config);
+	monitor_close(&m);
+	return tap_done();
+}
