@@ -25,13 +25,6 @@ get(const struct config *c, enum setting s)
 	return text[0] != '\0' ? text : NULL;
 }
 
-/* Where the default is another than a value that says the same: a file that need not be there. */
-static const char *
-given(const struct config *c, enum setting s)
-{
-	return c->v[s].text != NULL ? get(c, s) : NULL;
-}
-
 /* Lines of a list, "," between. */
 static int
 join_list(const struct config *c, enum setting s, char *out, size_t size, struct err *e)
@@ -61,7 +54,7 @@ set_net_options(const struct order *o, struct net_options *net)
 	net->authfile = get(c, SET_IMAGE_AUTH);
 	net->no_creds = net->authfile == NULL;
 	net->registries_text = get(c, SET_IMAGE_REGISTRIES_TEXT);
-	net->registries = net->registries_text == NULL ? given(c, SET_IMAGE_REGISTRIES) : NULL;
+	net->registries = net->registries_text == NULL ? get(c, SET_IMAGE_REGISTRIES) : NULL;
 	net->https_proxy = config_get(c, SET_IMAGE_HTTPS_PROXY);
 	net->http_proxy = config_get(c, SET_IMAGE_HTTP_PROXY);
 	net->no_proxy = config_get(c, SET_IMAGE_NO_PROXY);
@@ -78,9 +71,9 @@ set_options(struct order *o, struct pulljob_options *p, struct err *e)
 		return rc;
 	p->image = o->image;
 	p->bundle = o->bundle;
-	p->policy = given(c, SET_IMAGE_POLICY);
+	p->policy = get(c, SET_IMAGE_POLICY);
 	p->policy_text = get(c, SET_IMAGE_POLICY_TEXT);
-	p->signatures.sigstore = given(c, SET_IMAGE_SIGSTORE);
+	p->signatures.sigstore = get(c, SET_IMAGE_SIGSTORE);
 	p->signatures.sigstore_text = get(c, SET_IMAGE_SIGSTORE_TEXT);
 	p->signatures.gpg = get(c, SET_IMAGE_GPG);
 	p->kbc_params = get(c, SET_KBC);
@@ -90,7 +83,8 @@ set_options(struct order *o, struct pulljob_options *p, struct err *e)
 	p->snapshot = get(c, SET_IMAGE_SNAPSHOT);
 	p->at_once = get(c, SET_IMAGE_AT_ONCE);
 	p->window_log = get(c, SET_IMAGE_WINDOW_LOG);
-	p->device_nodes = given(c, SET_IMAGE_DEVICES);
+	/* Where nobody says anything it depends on our rights. */
+	p->device_nodes = c->v[SET_IMAGE_DEVICES].text;
 	p->trusted = get(c, SET_STORAGE_TRUSTED);
 	p->measure = get(c, SET_MEASURE_PULL);
 	p->mixed = config_true(c, SET_IMAGE_MIXED);

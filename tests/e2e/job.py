@@ -22,17 +22,17 @@ import threading
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def names(path, first):
-    """The members of the enum that begins with this one, in order."""
+def names(path, start):
+    """The members of the enum that begins so, in order."""
     text = re.sub(r"/\*.*?\*/", "", open(os.path.join(TOP, path)).read(), flags=re.S)
-    body = text[re.search(first + r"\b", text).start():]
+    body = text[re.search(start, text).end():]
     words = [w.strip() for w in body[:body.index("}")].split(",")]
     return [w.split("=")[0].strip() for w in words if w]
 
 
-MESSAGE = {name: i + 1 for i, name in enumerate(names("agent/roles.h", "M_FILE"))}
-SETTING = {name: i for i, name in enumerate(names("agent/config.h", "SET_KBC"))}
-ORIGIN = {name: i for i, name in enumerate(names("agent/config.h", "ORIGIN_DEFAULT"))}
+MESSAGE = {name: i + 1 for i, name in enumerate(names("agent/roles.h", r"enum \{\s*(?=M_FILE\b)"))}
+SETTING = {name: i for i, name in enumerate(names("agent/config.h", r"enum setting \{"))}
+ORIGIN = {name: i for i, name in enumerate(names("agent/config.h", r"enum config_origin \{"))}
 ERRORS = [None] + re.findall(r"^ERR_DEF\((\w+)", open(os.path.join(TOP, "lib/err.def")).read(), re.M)
 
 

@@ -87,12 +87,12 @@ test_resources(void)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
-		works(check_public(good[i], &e), "%s", good[i]);
+		works(keyjob_check_type(good[i], public_types, &e), "%s", good[i]);
 		fails(try_path(good[i]), ERR_CONFIG, "%s without a broker", good[i]);
 		ok(strstr(e.msg, "no key broker") != NULL, "%s", e.msg);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		ok(check_public(bad[i], &e) < 0, "%s: %s", bad[i], e.msg);
+		ok(keyjob_check_type(bad[i], public_types, &e) < 0, "%s: %s", bad[i], e.msg);
 }
 
 static void
