@@ -302,7 +302,7 @@ find_place(struct listener *door, unsigned most)
 	for (size_t i = 0; i < CALLERS_MAX; i++) {
 		struct caller *c = &places[i];
 
-		if (c->fd < 0)
+		if (c->fd < 0 && free_one == NULL)
 			free_one = c;
 		if (c->fd < 0 || c->door != door)
 			continue;
