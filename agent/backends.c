@@ -5,6 +5,7 @@
 
 #include <poll.h>
 
+#include "agent/teejob.h"
 #include "lib/sys.h"
 
 struct line {
@@ -44,6 +45,13 @@ callers_mode(const struct config *c)
 	return strcmp(mode, "raw") == 0 ? 2 : strcmp(mode, "labelled") == 0;
 }
 
+/* Where the log is must be there, or the role may not write there. */
+static int
+prepare_tee(const struct config *c, struct err *e)
+{
+	return config_true(c, SET_EVENTLOG) ? teejob_make_dir(e) : 0;
+}
+
 static int
 set_up_tee(const struct config *c, int control, struct err *e)
 {
@@ -67,10 +75,11 @@ static const struct {
 	const char	*name;
 	enum role	 role;
 	int	(*set_up)(const struct config *, int control, struct err *);
+	int	(*prepare)(const struct config *, struct err *);	/* before it starts; NULL: nothing */
 	bool		 pull_fd;	/* FD_CONTROL + 1 belongs to somebody else */
 } kinds[BACKEND_COUNT] = {
-	[BACKEND_KEY] = { "key", ROLE_KEY, set_up_key, true },
-	[BACKEND_TEE] = { "tee", ROLE_TEE, set_up_tee, false },
+	[BACKEND_KEY] = { "key", ROLE_KEY, set_up_key, NULL, true },
+	[BACKEND_TEE] = { "tee", ROLE_TEE, set_up_tee, prepare_tee, false },
 };
 
 static bool
@@ -149,10 +158,13 @@ static int
 start(struct line *l, struct err *e)
 {
 	struct monitor *m = l->all->opt.m;
-	int own[2] = { -1, l->ours }, rc;
+	int own[2] = { -1, l->ours }, rc = 0;
 
-	rc = monitor_start(m, kinds[l->which].role, kinds[l->which].pull_fd ? own : own + 1,
-	    kinds[l->which].pull_fd ? 2 : 1, &l->control, &l->pid, e);
+	if (kinds[l->which].prepare != NULL)
+		rc = kinds[l->which].prepare(l->all->config, e);
+	if (rc == 0)
+		rc = monitor_start(m, kinds[l->which].role, kinds[l->which].pull_fd ? own : own + 1,
+		    kinds[l->which].pull_fd ? 2 : 1, &l->control, &l->pid, e);
 	if (rc == 0)
 		rc = kinds[l->which].set_up(l->all->config, l->control, e);
 	return rc < 0 ? rc : loop_watch(m->loop, l->control, POLLIN, on_control, l, e);

@@ -20,6 +20,12 @@ static struct {
 	bool		 version;
 } opt;
 
+void
+face_forget(void)
+{
+	memset(&opt, 0, sizeof(opt));
+}
+
 #define OUR_OPTIONS \
 	{ "own-config", "FILE", "cacao's own settings (default /etc/cacao/agent.toml, where it is there)", &opt.own, NULL }, \
 	{ "run-dir", "DIR", "where the names find each other (default " RUN_DIR ")", &opt.run_dir, NULL }, \

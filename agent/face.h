@@ -35,7 +35,8 @@ struct face_start {
 	bool			 done;		/* help or version was asked for and printed */
 };
 
-/* The texts stay argv's. -ERR_USAGE. */
+/* Once in a process: the texts are kept there. -ERR_USAGE. */
 int face_parse(enum program, int argc, char *argv[], struct face_start *out, struct err *) must_check;
+void face_forget(void);	/* for tests, which parse many */
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "agent/roles.h"
 #include "agent/tee.h"
+#include "agent/tee_calls.h"
 
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
@@ -122,36 +123,8 @@ const struct evidence_env tee_env = {
 
 /* --- evidence */
 
-struct ask {
-	char			platform[32];
-	bool			sample;
-	enum evidence_form	form;
-	uint8_t			data[EVIDENCE_DATA];
-	size_t			len;
-};
-
-static int
-take_ask(const struct msg *m, struct ask *a, struct err *e)
-{
-	struct msg_reader r = msg_reader(m);
-	struct span data;
-	uint8_t form;
-
-	msg_get_str(&r, a->platform, sizeof(a->platform));
-	a->sample = msg_get_u8(&r) != 0;
-	form = msg_get_u8(&r);
-	data = msg_get_bytes(&r, sizeof(a->data));
-	if (!msg_get_end(&r) || form >= EVIDENCE_FORM_COUNT)
-		return err_set(e, ERR_PROTO, "request that cannot be read");
-	a->form = (enum evidence_form)form;
-	a->len = data.len;
-	if (data.len > 0)
-		memcpy(a->data, data.p, data.len);
-	return 0;
-}
-
-static int
-collect(const struct ask *a, int fd, const struct attester_ops **tee, struct err *e)
+int
+tee_collect(const struct tee_request *q, int fd, const struct attester_ops **tee, struct err *e)
 {
 	struct evidence_env env = tee_env;
 	autobuf out = BUF(LIMIT_EVIDENCE);
@@ -160,16 +133,16 @@ collect(const struct ask *a, int fd, const struct attester_ops **tee, struct err
 	int rc;
 
 	evidence_init(&ev);
-	env.allow_sample = a->sample;
-	rc = evidence_select(&env, a->platform[0] != '\0' ? a->platform : NULL, tee, e);
+	env.allow_sample = q->sample;
+	rc = evidence_select(&env, q->platform[0] != '\0' ? q->platform : NULL, tee, e);
 	if (rc == 0 && *tee == &attester_sample)
 		log_warning("sample evidence proves nothing");
 	if (rc == 0)
 		rc = measure_settle(&env, *tee, &lock, e);
 	if (rc == 0)
-		rc = evidence_collect(&env, *tee, (struct span){ a->data, a->len }, &ev, e);
+		rc = evidence_collect(&env, *tee, q->data, &ev, e);
 	if (rc == 0)
-		rc = evidence_format(&ev, a->form, &out, e);
+		rc = evidence_format(&ev, q->form, &out, e);
 	if (rc == 0 && sys_write_all(fd, out.data, out.len) < 0)
 		rc = err_sys(e, "evidence");
 	return rc;
@@ -178,10 +151,19 @@ collect(const struct ask *a, int fd, const struct attester_ops **tee, struct err
 static int
 get(const struct msg *m, const struct attester_ops **tee, struct err *failed, struct err *e)
 {
-	struct ask a = { 0 };
-	int rc = take_ask(m, &a, e);
+	struct msg_reader r = msg_reader(m);
+	char platform[32];
+	struct tee_request q = { .platform = platform };
+	uint8_t form;
 
-	return rc < 0 ? rc : collect(&a, m->fds[0], tee, failed) < 0;
+	msg_get_str(&r, platform, sizeof(platform));
+	q.sample = msg_get_u8(&r) != 0;
+	form = msg_get_u8(&r);
+	q.data = msg_get_bytes(&r, EVIDENCE_DATA);
+	if (!msg_get_end(&r) || form >= EVIDENCE_FORM_COUNT)
+		return err_set(e, ERR_PROTO, "request that cannot be read");
+	q.form = (enum evidence_form)form;
+	return tee_collect(&q, m->fds[0], tee, failed) < 0;
 }
 
 /* --- registers */
@@ -257,23 +239,42 @@ answer(const struct msg *m, struct err *e)
 }
 
 static int
-serve(struct err *e)
+from_monitor(struct tee_calls *calls, struct err *e)
 {
 	static const struct msg_rule rules[] = {
+		{ .type = M_TEE_SETUP, .max_len = 64 },
 		{ .type = M_TEE_GET, .max_len = 256, .fds = 1 },
 		{ .type = M_TEE_MEASURE, .max_len = 64 + 3 * EVENTLOG_TEXT },
 		{ .type = M_TEE_SECRET, .max_len = 64, .fds = 1 },
 		{ 0 },
 	};
-	int rc;
+	automsg m;
+	int rc = msg_recv(FD_CONTROL, rules, -1, &m, e);
 
-	do {
-		automsg m;
+	if (rc == 1 && (m.type == M_TEE_SETUP ? tee_calls_set_up(&m, calls, e) : answer(&m, e)) < 0)
+		rc = -(int)e->code;
+	return rc;
+}
 
-		rc = msg_recv(FD_CONTROL, rules, -1, &m, e);
-		if (rc == 1 && answer(&m, e) < 0)
-			rc = -(int)e->code;
-	} while (rc == 1);
+static int
+serve(struct err *e)
+{
+	struct tee_calls calls = { .mode = CALLER_OFF };
+	struct pollfd p[] = {
+		{ .fd = FD_CONTROL, .events = POLLIN },
+		{ .fd = fcntl(TEE_FD_RPC, F_GETFD) < 0 ? -1 : TEE_FD_RPC, .events = POLLIN },
+	};
+	int rc = 1;
+
+	while (rc > 0) {
+		if (poll(p, ARRAY_LEN(p), -1) < 0 && errno != EINTR)
+			return err_sys(e, "poll");
+		/* The monitor first: what callers may have is in its set-up. */
+		if (p[0].revents != 0)
+			rc = from_monitor(&calls, e);
+		else if (p[1].revents != 0)
+			rc = tee_calls_serve(&calls, e);
+	}
 	return rc;
 }
 

@@ -10,11 +10,19 @@
 #include "lib/fs.h"
 
 int
+teejob_make_dir(struct err *e)
+{
+	if (mkdir(EVENTLOG_DIR, 0700) < 0 && errno != EEXIST)
+		return err_sys_as(e, ERR_STORAGE, "event log: %s", EVENTLOG_DIR);
+	return 0;
+}
+
+int
 teejob_start(struct monitor *m, bool measures, int *control, struct err *e)
 {
-	if (measures && mkdir(EVENTLOG_DIR, 0700) < 0 && errno != EEXIST)
-		return err_sys_as(e, ERR_STORAGE, "event log: %s", EVENTLOG_DIR);
-	return monitor_start(m, ROLE_TEE, NULL, 0, control, NULL, e);
+	int rc = measures ? teejob_make_dir(e) : 0;
+
+	return rc < 0 ? rc : monitor_start(m, ROLE_TEE, NULL, 0, control, NULL, e);
 }
 
 static int

@@ -12,7 +12,9 @@ struct tee_ask {
 	struct span		 data;		/* report data */
 };
 
-/* measures: it will be asked to; then the directory of the log is made if it is not there. */
+/* The directory of our event log, if it is not there. */
+int teejob_make_dir(struct err *) must_check;
+/* measures: it will be asked to; then the directory is made. */
 int teejob_start(struct monitor *, bool measures, int *control, struct err *) must_check;
 /* Evidence into out; platform: whose it is. */
 int teejob_get(struct monitor *, int control, const struct tee_ask *, struct buf *out, char platform[32], struct err *) must_check;
