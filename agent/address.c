@@ -60,7 +60,7 @@ parse_vsock(const char *text, struct address *a)
 	if (colon == NULL || !span_decimal(span_str(colon + 1), UINT32_MAX, &port))
 		return false;
 	if (span_eq_str(cid, "-1"))
-		n = VMADDR_CID_ANY;
+		n = UINT32_MAX;	/* VMADDR_CID_ANY */
 	else if (!span_decimal(cid, UINT32_MAX, &n))
 		return false;
 	a->vsock = true;
