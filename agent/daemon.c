@@ -359,8 +359,12 @@ take_done(struct daemon *d, const struct msg *m, struct err *e)
 	struct name *n;
 	int rc = role_verdict(&r, &failed);
 
-	if (m->id == 0 || m->id > NAMES_MAX || (rc == 0 && !msg_get_end(&r)))
+	if (m->id > NAMES_MAX || (rc == 0 && !msg_get_end(&r)))
 		return err_set(e, ERR_PROTO, "answer that cannot be read");
+	if (m->id == 0) {	/* of settings, or of what was closed */
+		*e = failed;
+		return rc;
+	}
 	n = &d->names[m->id - 1];
 	if (!n->used || n->awaited == 0)
 		return 0;	/* it has ended meanwhile */
