@@ -265,7 +265,7 @@ static int
 add_json_text(struct buf *out, const char *text, struct err *e)
 {
 	struct json_object *o = json_object_new_string(text);
-	int rc = o == NULL ? err_set(e, ERR_NOMEM, "status") : buf_add_str(out, json_object_to_json_string(o), e);
+	int rc = o == NULL ? err_set(e, ERR_NOMEM, "status") : buf_add_str(out, json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE), e);
 
 	json_object_put(o);
 	return rc;
@@ -581,8 +581,10 @@ start(struct daemon *d, struct err *e)
 
 	if (rc == 0)
 		rc = backends_new(&backends, &d->backends, e);
-	if (rc == 0)
+	if (rc == 0) {
+		backends_settings(d->backends, &d->config);
 		rc = load_settings(d, e);
+	}
 	if (rc == 0)
 		rc = pulls_new(&pulls, &d->pulls, e);
 	if (rc == 0)
