@@ -145,7 +145,8 @@ note_source(const struct name *n, const char **path, struct err *e)
 	if (n->handed.config[0] == '\0')
 		return 0;
 	if (*path != NULL && strcmp(*path, n->handed.config) != 0)
-		return err_set(e, ERR_CONFIG, "%s: was started before with the settings of %s", program_name(n->handed.program), *path);
+		return err_set(e, ERR_CONFIG, "%s: was started before with the settings of %s",
+		    program_name(n->handed.program), *path);
 	*path = n->handed.config;
 	return 0;
 }
@@ -265,7 +266,8 @@ static int
 add_json_text(struct buf *out, const char *text, struct err *e)
 {
 	struct json_object *o = json_object_new_string(text);
-	int rc = o == NULL ? err_set(e, ERR_NOMEM, "status") : buf_add_str(out, json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE), e);
+	int rc = o == NULL ? err_set(e, ERR_NOMEM, "status") :
+	    buf_add_str(out, json_object_to_json_string_ext(o, JSON_C_TO_STRING_NOSLASHESCAPE), e);
 
 	json_object_put(o);
 	return rc;
