@@ -194,7 +194,7 @@ static int
 keep_lines(const struct setting_def *d, struct span v, struct buf *out, struct err *e)
 {
 	static const char *const what[KIND_COUNT] = {
-		[KIND_WORDS] = "a word of its list", [KIND_PATHS] = "a path without . and ..", [KIND_HOSTS] = "HOST[:PORT]",
+		[KIND_WORDS] = "only these: ", [KIND_PATHS] = "absolute paths without . and ..", [KIND_HOSTS] = "HOST[:PORT]",
 		[KIND_CREDENTIALS] = "\"kbs:///… " RUN_CDH "…\" without . and .., sealed-secret and luks-headers",
 	};
 	struct span left = v, line;
@@ -203,7 +203,7 @@ keep_lines(const struct setting_def *d, struct span v, struct buf *out, struct e
 		int rc;
 
 		if (!is_line(d, line))
-			return err_set(e, ERR_CONFIG, "each must be %s", what[d->kind]);
+			return err_set(e, ERR_CONFIG, "must list %s%s", what[d->kind], d->choices != NULL ? d->choices : "");
 		if ((out->len > 0 && (rc = buf_add_u8(out, '\n', e)) < 0) || (rc = buf_add_span(out, line, e)) < 0)
 			return rc;
 	}

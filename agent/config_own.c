@@ -41,7 +41,7 @@ unknown(const char *name, uint32_t line, struct err *e)
 	for (int s = 0; s < SET_COUNT; s++) {
 		size_t d = distance(name, settings[s].name);
 
-		if (d < best) {
+		if (d < best && s != SET_KATA_CONFIG) {
 			best = d;
 			nearest = s;
 		}
