@@ -18,6 +18,8 @@ static const struct cli_verb *const verbs[] = {
 	&verb_policy,
 	&verb_evidence,
 	&verb_config,
+	&verb_token,
+	&verb_status,
 	&verb_version,
 	&verb_selftest_sandbox,
 };

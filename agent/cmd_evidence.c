@@ -6,19 +6,24 @@
 
 #include <fcntl.h>
 
+#include "agent/agent_call.h"
 #include "agent/cli.h"
 #include "agent/sev_module.h"
 #include "agent/teejob.h"
 #include "evidence/sev_secret.h"
 #include "lib/codec.h"
+#include "lib/json.h"
 #include "lib/sys.h"
 
 static struct {
 	const char	*tee, *form, *data, *pcr;
 	bool		 json, sample, raw;
+	struct agent_options agent;
 } opt;
 
 static const struct option_def options[] = {
+	{ "standalone", NULL, "get: ask no agent, even if one is running", NULL, &opt.agent.standalone },
+	AGENT_OPTIONS(opt.agent),
 	{ "tee", "NAME", "tdx, snp, csv, cca, sev or sample (default: what the kernel shows)", &opt.tee, NULL },
 	{ "report-data", "HEX", "up to 64 bytes to bind, lower case (default: none)", &opt.data, NULL },
 	{ "form", "FORM", "coco (default), composite, string or raw", &opt.form, NULL },
@@ -30,8 +35,10 @@ static const struct option_def options[] = {
 };
 
 static const char more[] =
-    "get collects evidence from the kernel of this confidential guest and writes it to standard output. It binds the report\n"
-    "data, followed by zeros up to 64 bytes: a verifier must see there what he has asked for.\n"
+    "get collects evidence from the kernel of this confidential guest and writes it to standard output. It binds the\n"
+    "report data, followed by zeros up to 64 bytes: a verifier must see there what he has asked for.\n"
+    "If an agent is running, it is asked instead: for coco evidence, with report data as its evidence.for_callers\n"
+    "says, which is off by default.\n"
     "coco is the JSON value of today's CoCo attesters, composite its envelope from KBS protocol 0.3 on, string the form\n"
     "of protocol 0.1.0, raw the bytes as rats-tls carries them.\n\n"
     "extend puts an event into a runtime register and into the log that goes with evidence. DOMAIN and OPERATION are one\n"
@@ -41,7 +48,7 @@ static const char more[] =
     "where nobody can read it again, into FILE, which must not be there and should lie in memory.\n\n"
     "Examples:\n"
     "  aa-cli evidence get --report-data $(head -c 32 /dev/urandom | xxd -p -c 64)\n"
-    "  aa-cli evidence get --tee tdx --form raw > quote.bin\n"
+    "  aa-cli evidence get --standalone --tee tdx --form raw > quote.bin\n"
     "  aa-cli evidence extend example.org/setup LoadPolicy sha256:e3b0c442\n";
 
 static const char *const forms[EVIDENCE_FORM_COUNT] = {
@@ -100,7 +107,31 @@ print(const char *platform, const struct buf *evidence, enum evidence_form form,
 }
 
 static int
-get(struct err *e)
+get_from_agent(struct err *e)
+{
+	static const char *const names[] = { AGENT_OPTION_NAMES, "report-data", "json", NULL };
+	const char *other = options_other(options, names);
+	autobuf evidence = BUF(CALL_EVIDENCE_MAX);
+	uint8_t bytes[EVIDENCE_DATA];
+	char platform[32] = "";
+	autojson doc = NULL;
+	struct span data;
+	int rc;
+
+	if (other != NULL)
+		return err_set(e, ERR_USAGE, "--%s is nothing that the running agent can be told; use --standalone", other);
+	rc = report_data(bytes, &data, e);
+	if (rc == 0)
+		rc = agent_evidence(&opt.agent, data, &evidence, e);
+	if (rc == 0 && json_parse(buf_span(&evidence), &doc, e) < 0)
+		rc = err_wrap(e, "the agent's answer");
+	if (rc == 0 && opt.json)
+		rc = agent_tee(&opt.agent, platform, e);
+	return rc < 0 ? rc : print(platform, &evidence, EVIDENCE_COCO, e);
+}
+
+static int
+get_alone(struct err *e)
 {
 	struct tee_ask ask = { .platform = opt.tee, .allow_sample = opt.sample };
 	autobuf evidence = BUF(LIMIT_EVIDENCE);
@@ -126,14 +157,28 @@ get(struct err *e)
 }
 
 static int
+get(struct err *e)
+{
+	int found = agent_find(&opt.agent, e);
+
+	if (found < 0)
+		return found;
+	return found > 0 ? get_from_agent(e) : get_alone(e);
+}
+
+static int
 extend(const char **event, struct err *e)
 {
+	static const char *const names[] = { "standalone", "tee", "pcr", NULL };
+	const char *other = options_other(options, names);
 	struct measure_event m = { MEASURE_PCR, event[0], event[1], event[2], false };
 	autoclose int control = -1;
 	struct monitor monitor;
 	uint64_t pcr;
 	int rc;
 
+	if (other != NULL)
+		return err_set(e, ERR_USAGE, "--%s is nothing for extend", other);
 	if (opt.pcr != NULL) {
 		if (!span_decimal(span_str(opt.pcr), MEASURE_PCRS - 1, &pcr))
 			return err_set(e, ERR_USAGE, "--pcr is a number from 0 to %d", MEASURE_PCRS - 1);

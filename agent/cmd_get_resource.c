@@ -1,69 +1,94 @@
-/* cmd_get_resource.c: aa-cli get-resource: one resource of a key broker, straight from the key role to the output. */
+/*
+ * cmd_get_resource.c: aa-cli get-resource: one resource of a key broker, from the running agent or, where there is none,
+ * straight from a key role to the output.
+ */
 #include "lib/base.h"
 
-#include <fcntl.h>
-
+#include "agent/agent_call.h"
 #include "agent/cli.h"
 #include "agent/keyjob.h"
+#include "agent/output.h"
 #include "lib/limits.h"
+#include "lib/secret.h"
+#include "lib/sys.h"
 #include "lib/uri.h"
 
 static struct {
-	const char	*kbc_params, *output;
-	bool		 raw;
+	const char		*kbc_params;
+	struct agent_options	 agent;
+	struct output_options	 output;
 } opt;
 
 static const struct option_def options[] = {
-	{ "aa-kbc-params", "NAME::URI", "the key broker (offline_fs_kbc::null)", &opt.kbc_params, NULL },
-	{ "output", "FILE", "a new file, mode 0600, instead of standard output", &opt.output, NULL },
-	{ "raw", NULL, "write the bytes even to a terminal", NULL, &opt.raw },
+	{ "standalone", NULL, "ask no agent, even if one is running", NULL, &opt.agent.standalone },
+	{ "aa-kbc-params", "NAME::URI", "alone: the key broker (offline_fs_kbc::null)", &opt.kbc_params, NULL },
+	AGENT_OPTIONS(opt.agent),
+	OUTPUT_OPTIONS(opt.output),
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 
 static const char more[] =
-    "URI is kbs:///REPOSITORY/TYPE/TAG. offline_fs_kbc reads /etc/aa-offline_fs_kbc-resources.json,\n"
-    "or that file in the directory given as its URI.\n\n"
+    "URI is kbs:///REPOSITORY/TYPE/TAG. If an agent is running, it gets the resource from the broker of its settings.\n"
+    "Else this works alone: offline_fs_kbc reads /etc/aa-offline_fs_kbc-resources.json, or that file in the\n"
+    "directory given as its URI.\n\n"
     "Examples:\n"
-    "  aa-cli get-resource --aa-kbc-params offline_fs_kbc::null kbs:///default/credential/test > auth.json\n"
-    "  aa-cli get-resource --aa-kbc-params offline_fs_kbc::/media/keys --output policy.json \\\n"
-    "      kbs:///default/security-policy/test\n";
+    "  aa-cli get-resource --output policy.json kbs:///default/security-policy/test\n"
+    "  aa-cli get-resource --standalone --aa-kbc-params offline_fs_kbc::null \\\n"
+    "      kbs:///default/credential/test > auth.json\n";
 
 static int
-open_output(int *out, struct err *e)
+ask_agent(const char *uri, int out, struct err *e)
 {
-	if (opt.output != NULL) {
-		*out = open(opt.output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		return *out < 0 ? err_sys(e, "%s", opt.output) : 0;
-	}
-	if (isatty(1) == 1 && !opt.raw)
-		return err_set(e, ERR_USAGE, "standard output is a terminal: use --raw or --output FILE");
-	*out = fcntl(1, F_DUPFD_CLOEXEC, 3);
-	return *out < 0 ? err_sys(e, "standard output") : 0;
+	static const char *const names[] = { AGENT_OPTION_NAMES, OUTPUT_OPTION_NAMES, NULL };
+	const char *other = options_other(options, names);
+	autobuf secret = BUF_SECRET(LIMIT_RESOURCE);
+	bool locked;
+	int rc;
+
+	if (other != NULL)
+		return err_set(e, ERR_USAGE, "--%s is nothing that the running agent can be told; use --standalone", other);
+	(void)secret_lock_process(&locked);
+	rc = agent_resource(&opt.agent, uri, &secret, e);
+	if (rc == 0 && sys_write_all(out, secret.data, secret.len) < 0)
+		rc = err_sys(e, "output");
+	return rc;
+}
+
+static int
+work_alone(const char *uri, int out, struct err *e)
+{
+	autoclose int control = -1;
+	struct monitor m;
+	int rc;
+
+	if (opt.kbc_params == NULL)
+		return err_set(e, ERR_USAGE, "wants --aa-kbc-params NAME::URI where no agent is running");
+	rc = monitor_open(&m, false, e);
+	if (rc == 0)
+		rc = keyjob_start(&m, opt.kbc_params, &control, e);
+	if (rc == 0)
+		rc = keyjob_resource(&m, control, uri, out, e);
+	monitor_close(&m);
+	return rc;
 }
 
 static int
 run(const char **operands, maybe_unused size_t n, struct err *e)
 {
-	autoclose int out = -1, control = -1;
+	autoclose int out = -1;
 	struct kbs_uri uri;
-	struct monitor m;
-	int rc;
+	int found, rc = kbs_uri_parse(span_str(operands[0]), &uri, e);
 
-	if (opt.kbc_params == NULL)
-		return err_set(e, ERR_USAGE, "wants --aa-kbc-params NAME::URI");
-	rc = kbs_uri_parse(span_str(operands[0]), &uri, e);
 	if (rc < 0)
 		return rc;
-	rc = monitor_open(&m, false, e);
+	found = agent_find(&opt.agent, e);
+	if (found < 0)
+		return found;
+	rc = output_open(&opt.output, &out, e);
 	if (rc == 0)
-		rc = keyjob_start(&m, opt.kbc_params, &control, e);
-	if (rc == 0)
-		rc = open_output(&out, e);
-	if (rc == 0)
-		rc = keyjob_resource(&m, control, operands[0], out, e);
-	monitor_close(&m);
-	if (rc < 0 && opt.output != NULL && out >= 0)
-		(void)unlink(opt.output);
+		rc = found > 0 ? ask_agent(operands[0], out, e) : work_alone(operands[0], out, e);
+	if (rc < 0)
+		output_undo(&opt.output, out);
 	return rc;
 }
 

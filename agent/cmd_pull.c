@@ -1,12 +1,17 @@
 /* cmd_pull.c: aa-cli pull: options to a pull (agent/pulljob.h), and its result for people or programs. */
 #include "lib/base.h"
 
+#include "agent/agent_call.h"
 #include "agent/cli.h"
 #include "agent/pulljob.h"
 
 static struct pulljob_options opt = PULLJOB_OPTIONS;
+static struct agent_options agent;
+static bool by_agent;
 
 static const struct option_def options[] = {
+	{ "agent", NULL, "let the running agent pull, with its settings", NULL, &by_agent },
+	AGENT_SOCKET_OPTION(agent),
 	{ "policy", "FILE|kbs:///…", "which images are accepted (default " POLICY_DEFAULT "; none: none)", &opt.policy, NULL },
 	{ "aa-kbc-params", "NAME::URI", "key broker of encrypted images (offline_fs_kbc::null)", &opt.kbc_params, NULL },
 	{ "decryption-key", "KEY...", "private key or certificate: FILE[:file=PASSWORDFILE|:fd=N]", opt.decryption_keys, NULL },
@@ -34,8 +39,11 @@ static const char more[] =
     "digest is printed; of docker-archive it is that of a manifest made here, as the file has none.\n"
     "Everything is checked: digests of manifest, configuration, layers and their content, the MAC of\n"
     "encrypted layers, and the policy before all.\n\n"
-    "Measured, an image leaves an event with its name and digest in a runtime register and in the log that goes with\n"
-    "evidence (aa-cli evidence), before BUNDLE is there; on tells what cannot be measured, required does not pull it.\n\n"
+    "Measured, an image leaves an event with its name and digest in a runtime register and in the log that goes\n"
+    "with evidence (aa-cli evidence), before BUNDLE is there; on tells what cannot be measured, required does\n"
+    "not pull it.\n\n"
+    "With --agent or --socket the running agent pulls, by its own settings: BUNDLE is an absolute path below\n"
+    "one of its pull.bundles, and only --timeout and --json go with them.\n\n"
     "KEY is FILE, FILE:file=PATH or FILE:fd=N (where its password is read), for images encrypted by skopeo:\n"
     "a private key for jwe, a private key and its certificate for pkcs7; or\n"
     "provider:attestation-agent:NAME::URI, the same as --aa-kbc-params NAME::URI.\n\n"
@@ -43,6 +51,32 @@ static const char more[] =
     "  aa-cli pull --policy policy.json docker://registry.example.org/app:v1 /run/app\n"
     "  aa-cli pull --policy policy.json --aa-kbc-params offline_fs_kbc::null \\\n"
     "      --tls-verify=false docker://127.0.0.1:5000/secret:v1 bundle\n";
+
+static void
+print_digest(const char *digest)
+{
+	if (opt.json)
+		printf("{\"event\":\"done\",\"manifest\":\"%s\"}\n", digest);
+	else
+		printf("%s\n", digest);
+}
+
+static int
+ask_agent(const char *image, const char *bundle, struct err *e)
+{
+	static const char *const names[] = { "agent", AGENT_OPTION_NAMES, "json", NULL };
+	const char *other = options_other(options, names);
+	char digest[160];
+	int rc;
+
+	if (other != NULL)
+		return err_set(e, ERR_USAGE, "--%s is nothing that the running agent can be told", other);
+	agent.timeout = opt.net.timeout;
+	rc = agent_pull(&agent, image, bundle, digest, e);
+	if (rc == 0)
+		print_digest(digest);
+	return rc;
+}
 
 static void
 print_result(const struct pulljob_result *r)
@@ -60,6 +94,8 @@ run(const char **operands, maybe_unused size_t n, struct err *e)
 	struct pulljob_result result;
 	int rc;
 
+	if (by_agent || agent.socket != NULL)
+		return ask_agent(operands[0], operands[1], e);
 	opt.image = operands[0];
 	opt.bundle = operands[1];
 	rc = pulljob_run(&opt, &result, e);

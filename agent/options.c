@@ -3,6 +3,10 @@
 
 #include "agent/options.h"
 
+#define OPTIONS_MAX	64
+
+static uint64_t given;	/* of the table, by place, what the last command line said */
+
 static const struct option_def *
 find(const struct option_def *t, const char *arg, size_t len)
 {
@@ -47,6 +51,8 @@ take(const struct option_def *table, int left, char *const argv[], struct err *e
 	const char *value = equals != NULL ? equals + 1 : NULL;
 	const char **text;
 
+	if (o != NULL && o - table < OPTIONS_MAX)
+		given |= UINT64_C(1) << (o - table);
 	if (o == NULL)
 		return err_set(e, ERR_USAGE, "unknown option --%.*s", (int)MIN(len, 64), arg);
 	if (o->value == NULL) {
@@ -73,6 +79,7 @@ options_parse(const struct option_def *table, int argc, char *const argv[],
 	size_t n = 0;
 
 	*help = false;
+	given = 0;
 	for (int i = 0; i < argc;) {
 		const char *arg = argv[i];
 		int rc = 1;
@@ -96,6 +103,24 @@ options_parse(const struct option_def *table, int argc, char *const argv[],
 		i += rc;
 	}
 	return (int)n;
+}
+
+static bool
+is_one_of(const char *name, const char *const names[])
+{
+	for (; *names != NULL; names++)
+		if (strcmp(*names, name) == 0)
+			return true;
+	return false;
+}
+
+const char *
+options_other(const struct option_def *t, const char *const names[])
+{
+	for (int i = 0; i < OPTIONS_MAX && t[i].name != NULL; i++)
+		if ((given >> i & 1) != 0 && !is_one_of(t[i].name, names))
+			return t[i].name;
+	return NULL;
 }
 
 void

@@ -24,6 +24,9 @@ struct option_def {
 int options_parse(const struct option_def *, int argc, char *const argv[], const char **operands,
     size_t max, bool *help, struct err *) must_check;
 
+/* The first option that was given to the last options_parse and is none of these (ended by NULL); NULL: none was. */
+const char *options_other(const struct option_def *, const char *const names[]);
+
 void options_print(const struct option_def *, FILE *);
 
 #endif

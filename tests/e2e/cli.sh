@@ -4,7 +4,7 @@ set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
-verbs="pull unpack get-resource encrypt decrypt inspect verify policy config version selftest-sandbox"
+verbs="pull unpack status token get-resource encrypt decrypt inspect verify policy config version selftest-sandbox"
 
 usage_error() {	# NAME ARGUMENT…: exit 2, said on stderr, nothing on stdout
 	usage_name=$1
@@ -24,7 +24,7 @@ shown() {	# NAME ARGUMENT…: exit 0, text on stdout, a screen at most, nothing 
 	shift
 	run "$aa" "$@"
 	lines=$(wc -l <"$work/out")
-	if [ "$rc" -eq 0 ] && [ "$lines" -ge 1 ] && [ "$lines" -le 50 ] && [ ! -s "$work/err" ]; then
+	if [ "$rc" -eq 0 ] && [ "$lines" -ge 1 ] && [ "$lines" -le 60 ] && [ ! -s "$work/err" ]; then
 		ok "$shown_name"
 	else
 		not_ok "$shown_name"
