@@ -169,7 +169,7 @@ get(struct err *e)
 static int
 extend(const char **event, struct err *e)
 {
-	static const char *const names[] = { "standalone", "tee", "pcr", NULL };
+	static const char *const names[] = { "standalone", "tee", "pcr", "json", NULL };
 	const char *other = options_other(options, names);
 	struct measure_event m = { MEASURE_PCR, event[0], event[1], event[2], false };
 	autoclose int control = -1;
