@@ -145,18 +145,36 @@ forget(const struct place *p, struct err *e)
 	return p->env->remove_file(p->env->arg, AHEAD) == 0 ? 0 : err_sys_as(e, ERR_STORAGE, "event log: remove %s", AHEAD);
 }
 
-/* The record at its place, of which a part may be there; then the event is complete. */
+/* Does the log end at this place, or with the beginning of this record there? */
+static int
+check_place(const struct place *p, uint64_t offset, struct span record, struct err *e)
+{
+	autobuf begun = BUF(record.len);
+	autoclose int fd = p->env->open(p->env->arg, EVENTLOG_AAEL, O_RDONLY);
+	off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+	int rc = 0;
+
+	if ((fd < 0 && errno != ENOENT) || end < 0)
+		return err_sys_as(e, ERR_STORAGE, "event log: %s", EVENTLOG_AAEL);
+	if ((uint64_t)end < offset || (uint64_t)end - offset > record.len)
+		return contradiction(e);
+	if ((uint64_t)end > offset && lseek(fd, (off_t)offset, SEEK_SET) < 0)
+		return err_sys_as(e, ERR_STORAGE, "event log: %s", EVENTLOG_AAEL);
+	if ((uint64_t)end > offset)
+		rc = fs_read_fd(fd, EVENTLOG_AAEL, &begun, e);
+	if (rc < 0)
+		return rc;
+	record.len = begun.len;
+	return span_eq(buf_span(&begun), record) ? 0 : contradiction(e);
+}
+
+/* Then the event is complete. */
 static int
 put_record(const struct place *p, uint64_t offset, struct span record, struct err *e)
 {
 	autoclose int fd = p->env->open(p->env->arg, EVENTLOG_AAEL, O_WRONLY | O_CREAT);
-	off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
 
-	if (end < 0)
-		return err_sys_as(e, ERR_STORAGE, "event log: %s", EVENTLOG_AAEL);
-	if ((uint64_t)end < offset || (uint64_t)end - offset > record.len)
-		return contradiction(e);
-	if (lseek(fd, (off_t)offset, SEEK_SET) < 0 || sys_write_all(fd, record.p, record.len) < 0 || fsync(fd) < 0)
+	if (fd < 0 || lseek(fd, (off_t)offset, SEEK_SET) < 0 || sys_write_all(fd, record.p, record.len) < 0 || fsync(fd) < 0)
 		return err_sys_as(e, ERR_STORAGE, "event log: %s", EVENTLOG_AAEL);
 	return forget(p, e);
 }
@@ -204,6 +222,8 @@ complete(const struct place *p, const struct ahead *a, struct err *e)
 		return forget(p, e);
 	buf_reset(&record);
 	rc = record_for(p, pcr, a->text, &record, digest, e);
+	if (rc == 0)
+		rc = check_place(p, a->offset, buf_span(&record), e);
 	if (rc == 0 && !done)
 		rc = p->tee->extend(p->env, pcr, (struct span){ digest, digest_size(p) }, e);
 	return rc < 0 ? rc : put_record(p, a->offset, buf_span(&record), e);

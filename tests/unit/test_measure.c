@@ -365,6 +365,13 @@ test_restart(void)
 	fails(settle(), ERR_EVIDENCE, "an offset past the end");
 
 	reset();
+	works(measure(17, "d"), "an event");
+	make_ahead(17, 0, "domain operation e", &ahead);
+	put_file(AHEAD, buf_span(&ahead));
+	fails(settle(), ERR_EVIDENCE, "the place of another record of the same size");
+	ok(extended == 1 && there(AHEAD), "nothing is extended");
+
+	reset();
 	memset(held, 0, sizeof(held));
 	make_ahead(17, 0, "a b c", &ahead);
 	put_file(AHEAD, buf_span(&ahead));
