@@ -17,6 +17,7 @@ static const struct cli_verb *const verbs[] = {
 	&verb_verify,
 	&verb_policy,
 	&verb_evidence,
+	&verb_derive_key,
 	&verb_config,
 	&verb_token,
 	&verb_status,

@@ -20,7 +20,7 @@ struct cli_verb {
 };
 
 extern const struct cli_verb verb_pull, verb_unpack, verb_get_resource, verb_encrypt,
-    verb_decrypt, verb_inspect, verb_verify, verb_policy, verb_evidence, verb_config, verb_token, verb_status,
+    verb_decrypt, verb_inspect, verb_verify, verb_policy, verb_evidence, verb_derive_key, verb_config, verb_token, verb_status,
     verb_version, verb_selftest_sandbox;
 
 /* argv[0] is the program's or the verb's name. Exit status. */

@@ -201,6 +201,8 @@ enum {
 	M_TEE_MEASURE,	/* monitor → tee: str platform, u32 pcr, u8 once, str domain, str operation, str content: into a
 			 * register and the log */
 	M_TEE_SECRET,	/* monitor → tee: str GUID of an injected secret; fd: where it goes, which the monitor does not read */
+	M_TEE_KEY,	/* monitor → tee: u64 fields, u64 tcb, u32 svn, u32 vmpl, u8 migrates (struct snp_key_question); fd:
+			 * where the key goes */
 	M_TEE_DONE,	/* tee → monitor: err?, str platform */
 
 	M_CONFIG_READ,	/* monitor → config: u8 enum config_what, u8 enum config_origin (agent/config.h), u8 enum

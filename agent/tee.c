@@ -19,6 +19,7 @@
 #include "evidence/eventlog.h"
 #include "evidence/measure.h"
 #include "evidence/sev_secret.h"
+#include "evidence/snp.h"
 #include "evidence/tdx_device.h"
 #include "lib/crypto.h"
 #include "lib/sys.h"
@@ -212,21 +213,63 @@ give_secret(const struct msg *m, struct err *failed, struct err *e)
 	return pass_secret(guid, m->fds[0], failed) < 0;
 }
 
+/* --- derived keys */
+
+static int
+pass_key(const struct snp_key_question *q, int fd, struct err *e)
+{
+	autobuf key = BUF_SECRET(SNP_KEY_SIZE);
+	int rc = snp_derive_key(&tee_env, q, &key, e);
+
+	if (rc == 0 && sys_write_all(fd, key.data, key.len) < 0)
+		rc = err_sys(e, "derived key");
+	return rc;
+}
+
+static int
+give_key(const struct msg *m, struct err *failed, struct err *e)
+{
+	struct snp_key_question q = { 0 };
+	struct msg_reader r = msg_reader(m);
+
+	q.fields = msg_get_u64(&r);
+	q.tcb = msg_get_u64(&r);
+	q.svn = msg_get_u32(&r);
+	q.vmpl = msg_get_u32(&r);
+	q.migrates = msg_get_u8(&r) != 0;
+	if (!msg_get_end(&r))
+		return err_set(e, ERR_PROTO, "request that cannot be read");
+	return pass_key(&q, m->fds[0], failed) < 0;
+}
+
 /* --- the role */
 
-/* What was tried again and went well leaves an error behind, so it is the result that counts: 1: *failed says why. */
+/* 1: *failed says why. */
+static int
+work(const struct msg *m, const struct attester_ops **tee, struct err *failed, struct err *e)
+{
+	switch (m->type) {
+	case M_TEE_GET:
+		return get(m, tee, failed, e);
+	case M_TEE_MEASURE:
+		return measure(m, tee, failed, e);
+	case M_TEE_KEY:
+		*tee = &attester_snp;
+		return give_key(m, failed, e);
+	default:
+		return give_secret(m, failed, e);
+	}
+}
+
+/* What was tried again and went well leaves an error behind, so it is the result that counts. */
 static int
 answer(const struct msg *m, struct err *e)
 {
 	const struct attester_ops *tee = NULL;
 	struct err failed = { 0 };
 	automsg done;
-	int rc;
+	int rc = work(m, &tee, &failed, e);
 
-	if (m->type == M_TEE_GET)
-		rc = get(m, &tee, &failed, e);
-	else
-		rc = m->type == M_TEE_MEASURE ? measure(m, &tee, &failed, e) : give_secret(m, &failed, e);
 	if (rc < 0)
 		return rc;
 	if (rc == 1)
@@ -246,6 +289,7 @@ from_monitor(struct tee_calls *calls, struct err *e)
 		{ .type = M_TEE_GET, .max_len = 256, .fds = 1 },
 		{ .type = M_TEE_MEASURE, .max_len = 64 + 3 * EVENTLOG_TEXT },
 		{ .type = M_TEE_SECRET, .max_len = 64, .fds = 1 },
+		{ .type = M_TEE_KEY, .max_len = 64, .fds = 1 },
 		{ 0 },
 	};
 	automsg m;

@@ -121,3 +121,27 @@ teejob_secret(struct monitor *m, int control, const char *guid, int fd, struct e
 	rc = msg_send(control, &ask, -1, e);
 	return rc < 0 ? rc : await(m, control, platform, e);
 }
+
+int
+teejob_key(struct monitor *m, int control, const struct snp_key_question *q, int fd, struct err *e)
+{
+	char platform[32];
+	automsg ask;
+	int rc;
+
+	msg_init(&ask, M_TEE_KEY, 0);
+	rc = msg_put_u64(&ask, q->fields, e);
+	if (rc == 0)
+		rc = msg_put_u64(&ask, q->tcb, e);
+	if (rc == 0)
+		rc = msg_put_u32(&ask, q->svn, e);
+	if (rc == 0)
+		rc = msg_put_u32(&ask, q->vmpl, e);
+	if (rc == 0)
+		rc = msg_put_u8(&ask, q->migrates, e);
+	if (rc < 0)
+		return rc;
+	msg_put_fd(&ask, fd);
+	rc = msg_send(control, &ask, -1, e);
+	return rc < 0 ? rc : await(m, control, platform, e);
+}

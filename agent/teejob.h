@@ -4,6 +4,7 @@
 
 #include "agent/monitor.h"
 #include "evidence/measure.h"
+#include "evidence/snp.h"
 
 struct tee_ask {
 	const char		*platform;	/* NULL: the first that shows itself */
@@ -24,5 +25,8 @@ int teejob_measure(struct monitor *, int control, const char *platform, const st
 
 /* The secret of this GUID (evidence/sev_secret.h) to fd, which is the caller's and for another role to read. */
 int teejob_secret(struct monitor *, int control, const char *guid, int fd, struct err *) must_check;
+
+/* The derived key (evidence/snp.h) to fd, the same. */
+int teejob_key(struct monitor *, int control, const struct snp_key_question *, int fd, struct err *) must_check;
 
 #endif

@@ -19,7 +19,6 @@
 #define PROVIDER	"sev_guest"
 #define CERTS_TRIES	3		/* the host may add a certificate between two calls */
 #define VMPL		0		/* what verifiers demand */
-#define VMPL_MAX	3
 
 /* Memory of one call. */
 struct call {
@@ -194,7 +193,7 @@ json(const struct evidence *ev, struct buf *out, struct err *e)
 static int
 check_question(const struct snp_key_question *q, struct err *e)
 {
-	if ((q->fields & ~SNP_KEY_ALL) != 0 || q->vmpl > VMPL_MAX)
+	if ((q->fields & ~SNP_KEY_ALL) != 0 || q->vmpl > SNP_KEY_VMPL_MAX)
 		return err_set(e, ERR_USAGE, "snp: a key by fields %#" PRIx64 " at level %u", q->fields, q->vmpl);
 	if ((q->tcb != 0 && (q->fields & SNP_KEY_TCB) == 0) || (q->svn != 0 && (q->fields & SNP_KEY_GUEST_SVN) == 0))
 		return err_set(e, ERR_USAGE, "snp: a key by a number that is not mixed in");

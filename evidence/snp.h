@@ -8,6 +8,7 @@
 #include "evidence/evidence.h"
 
 #define SNP_KEY_SIZE	32
+#define SNP_KEY_VMPL_MAX 3
 
 /* What of the guest a key depends on, besides the root: another value, another key. */
 #define SNP_KEY_POLICY		(1ULL << 0)

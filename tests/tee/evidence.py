@@ -7,7 +7,9 @@ usage: evidence.py AA-CLI
 import base64
 import json
 import os
+import pty
 import re
+import subprocess
 import sys
 import tempfile
 
@@ -184,6 +186,56 @@ def chips(test):
             test.ok(status == 0 and signer in text, f"snp {' '.join(way + options)}: verified", text)
 
 
+# A question for a key that is refused: options of the emulator, words; the error's name and a part of its text.
+NO_KEY = (
+    (["--fault", "missing"], [], "NO_TEE", "sev-guest"),
+    (["--fault", "open:EACCES"], [], "NO_TEE", "sev-guest"),
+    (["--fault", "ioctl:ENOTTY"], [], "EVIDENCE", "sev-guest"),
+    (["--fault", "vmm-error:2"], [], "TIMEOUT", "host error 2"),
+    (["--fault", "status:0x27"], [], "EVIDENCE", "0x27"),
+    (["--fault", "empty"], [], "EVIDENCE", "no key"),
+    ([], ["nonsense"], "USAGE", "nonsense"),
+    ([], ["policy", "policy"], "USAGE", "twice"),
+    ([], ["policy=1"], "USAGE", "policy=1"),
+    ([], ["guest-svn"], "USAGE", "number"),
+    ([], ["guest-svn=4294967296"], "USAGE", "number"),
+    ([], ["tcb=0a"], "USAGE", "number"),
+    ([], ["--vmpl", "4"], "USAGE", "0 to 3"),
+)
+
+
+def keys(test):
+    """Derived by SNP: the same for the same question, to nobody's eyes"""
+    def derive(options, *words):
+        return test.emulate("snp", ["--no-tsm", *options], test.program, "derive-key", *words)
+    seen = {}
+    for words in ((), ("measurement",), ("measurement", "policy"), ("policy", "measurement"), ("image-id",), ("family-id",),
+                  ("guest-svn=0",), ("guest-svn=7",), ("tcb=0a00000000001917",), ("--vmpl", "1"), ("--vmrk",)):
+        status, out, text = derive([], *words)
+        test.ok(status == 0 and len(out) == 32 and any(out) and text == "", f"derived key: {' '.join(words)}", text)
+        seen.setdefault(out, set()).add(frozenset(words))
+    test.ok(len(seen) == 10 and all(len(same) == 1 for same in seen.values()), "each question its own key", seen)
+    test.ok(derive([], "measurement")[1] in seen, "the same again")
+    path = test.file("key")
+    status, out, text = derive([], "--output", path)
+    test.ok(status == 0 and not out and os.path.getsize(path) == 32 and os.stat(path).st_mode & 0o7777 == 0o600,
+            "to a file that only its owner reads", text)
+    status, _, text = derive([], "--output", path)
+    test.ok(status and os.path.getsize(path) == 32 and "exists" in text, "which must be new", text)
+    path = test.file("no-key")
+    status, _, text = derive(["--fault", "ioctl:EIO"], "--output", path)
+    test.ok(status == 12 and not os.path.exists(path), "and does not stay without a key", text)
+    ours, theirs = pty.openpty()
+    done = subprocess.run([test.program, "derive-key"], stdout=theirs, stderr=subprocess.PIPE, check=False, text=True)
+    test.ok(done.returncode and "terminal" in done.stderr, "never to a terminal", done.stderr)
+    os.close(ours)
+    os.close(theirs)
+    for options, words, error, expected in NO_KEY:
+        status, out, text = derive(options, *words)
+        test.ok(status and not out and f"({error})" in text and expected in text,
+                f"derived key {' '.join([*options, *words])}: {error}", text)
+
+
 def raw_right(test, tee, data):
     """Bare; what stands behind an SNP report is not looked at, so its certificates come from the roots"""
     if tee == "csv":
@@ -289,6 +341,7 @@ def main():
         forms(test)
         drivers(test)
         chips(test)
+        keys(test)
         public(test)
         attached(test)
         faults(test)
