@@ -72,7 +72,7 @@ open_door(struct house *h, uint64_t which, struct err *f)
 		abort();
 	rc = callers_listen(h->all, fd, ttrpc_server_new, which, 7, f);
 	if (rc == 0)
-		fd = -1;
+		(void)fd_steal(&fd);
 	return rc;
 }
 
