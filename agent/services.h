@@ -33,8 +33,8 @@ enum call {
 };
 /* The most that goes into the texts of these: CALL_PULL's image and bundle: LIMIT_REFERENCE, LIMIT_PATH. */
 #define CALL_DATA	KIB(4)	/* of CALL_EVIDENCE */
-#define CALL_TEXT	KIB(4)	/* each of CALL_MEASURE; uri of CALL_RESOURCE: LIMIT_URI */
-#define CALL_BROKER	600	/* NAME::URI */
+#define CALL_TEXT	(KIB(4) - 1)	/* each of CALL_MEASURE; uri of CALL_RESOURCE: LIMIT_URI - 1 */
+#define CALL_BROKER	600	/* NAME::URI and a NUL */
 #define CALL_MAX	(LIMIT_PROVIDER_JSON + KIB(1))	/* M_CALL and M_CALL_DONE */
 /* What comes through a pipe; evidence: base64 of a quote and of the event log, which ends before 256 KiB. */
 #define CALL_EVIDENCE_MAX	KIB(384)

@@ -8,6 +8,8 @@
 #include "evidence/eventlog.h"
 #include "evidence/measure.h"
 
+static_assert(CALL_TEXT < EVENTLOG_TEXT, "what rpc lets through can be read here");
+
 int
 tee_calls_set_up(const struct msg *m, struct tee_calls *t, struct err *e)
 {

@@ -192,7 +192,7 @@ static void
 test_measure(void)
 {
 	const struct service *s = row("attestation_agent.AttestationAgentService", "ExtendRuntimeMeasurement");
-	autobuf out = BUF(KIB(16));
+	autobuf out = BUF(KIB(16)), large = BUF(KIB(16));
 
 	gives(s, "\x0a\1d\x12\1o\x1a\1c", "\0\0\0\0\0\0\0\0\1d\0\0\0\1o\0\0\0\1c", "an event");
 	gives(s, "\x0a\1d\x12\1o\x1a\1c\x20\0", "\1\0\0\0\0\0\0\0\1d\0\0\0\1o\0\0\0\1c", "for register 0");
@@ -202,6 +202,15 @@ test_measure(void)
 	fails(asks(s, SPAN_LIT("\x0a\5event"), &out), ERR_PARSE, "without a register");
 	is_int(rpc_status_of(e.code), RPC_INVALID_ARGUMENT, "which is what the caller gets");
 	fails(asks(s, SPAN_LIT("\x0a\1d\x12\1o"), &out), ERR_PARSE, "no content");
+	works(buf_add(&large, "\x0a\1d\x12\1o\x1a\xff\x1f", 9, &e), "an event");
+	for (int i = 0; i < KIB(4) - 1; i++)
+		if (buf_add_u8(&large, 'c', &e) < 0)
+			abort();
+	works(asks(s, buf_span(&large), &out), "the longest content");
+	large.data[7] = 0x80;
+	large.data[8] = 0x20;
+	works(buf_add_u8(&large, 'c', &e), "a byte more");
+	fails(asks(s, buf_span(&large), &out), ERR_LIMIT, "is too long");
 }
 
 static void
