@@ -658,6 +658,22 @@ test_vectors(void)
 }
 
 static void
+test_bind(void)
+{
+	struct stat above, root;
+
+	fresh_places();
+	works(overlay_bind(stage, &e), "a plain root becomes a mount point");
+	ok(fstatat(stage, "", &above, AT_EMPTY_PATH) == 0 && fstatat(stage, "rootfs", &root, 0) == 0 &&
+	    above.st_dev == root.st_dev, "of itself");
+	fails(fs_remove_tree(work, "stage", &e), ERR_STORAGE, "which removal does not enter");
+	works(overlay_unmount(stage, &e), "it can be unmounted");
+	works(fs_remove_tree(work, "stage", &e), "and then removed");
+	fails(overlay_bind(stage, &e), ERR_STORAGE, "no root, no mount");
+	ok(access("/var/tmp", F_OK) == 0, "we are where we were");
+}
+
+static void
 checks(void)
 {
 	test_mount();
@@ -669,6 +685,7 @@ checks(void)
 	test_swept();
 	test_vectors();
 	test_random_stacks();
+	test_bind();
 	fresh_places();
 	base_close(&store);
 	base_close(&stage);

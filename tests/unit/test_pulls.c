@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "lib/sys.h"
+#include "tests/lib/fault.h"
 #include "tests/lib/tap.h"
 
 #define BUNDLES	"/run/kata-containers\n/srv/b/"
@@ -359,6 +360,31 @@ test_linger(void)
 	ok(was_swept("/srv/b/1"), "with all it left");
 }
 
+/* Whatever fails, the caller hears it, and nothing is left. */
+static int
+ask_once(maybe_unused void *arg, struct err *err)
+{
+	struct pulls *mine;
+	struct pulls_options opt = { .m = &m, .config = &config, .done = on_done };
+	int rc = pulls_new(&opt, &mine, err);
+
+	if (rc < 0)
+		return rc;
+	begin();
+	pulls_ask(mine, 1, "slow", "/srv/b/1");
+	pulls_free(mine);
+	if (heard.count == 1)
+		return err_set(err, ERR_SYS, "%s", heard.what[0]);
+	return heard.count;
+}
+
+static void
+test_faults(void)
+{
+	ok(fault_each(FAULT_ALLOC, 0, true, ask_once, NULL) > 3, "every allocation fails once");
+	ok(fault_each(FAULT_IO, EMFILE, true, ask_once, NULL) > 3, "every call of the world fails once");
+}
+
 int
 main(void)
 {
@@ -381,6 +407,7 @@ main(void)
 	test_one_for_two();
 	test_closed();
 	test_linger();
+	test_faults();
 	pulls_ask(pulls, 1, "slow", "/srv/b/1");
 	pulls_free(pulls);
 	ok(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD, "with the daemon all end");

@@ -131,6 +131,53 @@ test_places(void)
 	fails(staging_open(path("e"), "/proc", 0, &s, &e), ERR_STORAGE, "a place where nothing can be made");
 }
 
+/* A target that a caller names: nobody may lead it elsewhere. */
+static void
+test_links(void)
+{
+	struct staging s;
+
+	ok(mkdir(path("real"), 0755) == 0 && symlink("real", path("alias")) == 0, "a link");
+	fails(staging_open(path("alias/x"), NULL, STAGING_NO_LINKS, &s, &e), ERR_STORAGE, "on the way");
+	ok(strstr(e.msg, "link") != NULL, "%s", e.msg);
+	fails(staging_open(path("alias"), NULL, STAGING_NO_LINKS, &s, &e), ERR_STORAGE, "at its end");
+	fails(staging_open("x", NULL, STAGING_NO_LINKS, &s, &e), ERR_STORAGE, "a path that is not absolute");
+	fails(staging_open(path("real/x/"), NULL, STAGING_NO_LINKS, &s, &e), ERR_STORAGE, "a path written in another way");
+	works(staging_open(path("alias/x"), NULL, 0, &s, &e), "whoever runs the program may have links");
+	staging_close(&s);
+	works(staging_open(path("real/x"), NULL, STAGING_NO_LINKS, &s, &e), "no link");
+	works(staging_commit(&s, NULL, &e), "commit");
+	staging_close(&s);
+	ok(there("real/x") && !there("real/.cacao-staging"), "it is there");
+	ok(rmdir(path("real/x")) == 0 && unlink(path("alias")) == 0 && rmdir(path("real")) == 0, "away with it");
+}
+
+/* What a killed maker left goes without a new one, that of a living one stays. */
+static void
+test_sweep_alone(void)
+{
+	struct staging s;
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (staging_open(path("killed"), NULL, STAGING_ROOTFS, &s, &e) == 0)
+			raise(SIGKILL);
+		_exit(1);
+	}
+	ok(waitpid(pid, &status, 0) == pid && there(".cacao-staging"), "a killed maker's work");
+	staging_sweep(path("killed"), NULL);
+	ok(!there(".cacao-staging"), "is removed");
+	works(staging_open(path("alive"), NULL, STAGING_ROOTFS, &s, &e), "a living one's");
+	staging_sweep(path("killed"), NULL);
+	staging_sweep("elsewhere", top);
+	ok(faccessat(s.area, s.name, F_OK, 0) == 0, "is not");
+	staging_close(&s);
+	staging_sweep(path("none/killed"), NULL);
+	staging_sweep(path("killed"), path("none"));
+	ok(!there("none"), "where nothing is, nothing is made");
+}
+
 int
 main(void)
 {
@@ -144,6 +191,8 @@ main(void)
 	test_targets();
 	test_sweep();
 	test_places();
+	test_links();
+	test_sweep_alone();
 	parent = fs_open_parent(top, base, &e);
 	ok(parent >= 0 && fs_remove_tree(parent, base, &e) == 0, "clean up");
 	return tap_done();
