@@ -27,7 +27,7 @@ static const char more[] =
     "--check prints the warnings, and ends with status 10 at the first error.\n\n"
     "Examples:\n"
     "  aa-cli config --attestation-config /etc/aa.toml --hub-config /etc/cdh.toml\n"
-    "  aa-cli config --check --config agent.toml --cmdline /dev/null\n";
+    "  aa-cli config --check --config agent.toml\n";
 
 static int
 print(const struct config *c, struct err *e)

@@ -23,7 +23,7 @@ doc_open(struct span text, struct doc *out, struct err *e)
 	int rc;
 
 	if (text.len > LIMIT_TOML)
-		return err_set(e, ERR_LIMIT, "it has more than %zu bytes", LIMIT_TOML);
+		return err_set(e, ERR_LIMIT, "the file has more than %zu bytes", LIMIT_TOML);
 	rc = is_json(text) ? json_parse(text, &d.json, e) : toml_parse(text, &d.toml, e);
 	if (rc == 0)
 		*out = d;
@@ -101,16 +101,18 @@ doc_iter(struct doc_val v)
 	return (struct doc_iter){ .is_json = json_ok(v.j), .t = toml_iter(v.t), .j = json_iter(v.j) };
 }
 
-/* For comparing with known names, and for messages: both are short. */
+/* For comparing with known names, and for messages: both are short. What is longer stays in its quotes. */
 static void
 take_key(struct doc_iter *it)
 {
-	autobuf name = BUF(LIMIT_TOML);
-	struct span key = it->is_json ? (struct span){ 0 } : it->t.key;
+	struct span key = it->t.key;
+	char name[sizeof(it->key)];
 	struct err e;
 
-	if (it->is_json && json_ok(it->j.key) && json_str(it->j.key, "a name", &name, &e) == 0)
-		key = buf_span(&name);
+	if (it->is_json && !json_ok(it->j.key))
+		key = (struct span){ 0 };
+	else if (it->is_json)
+		key = json_cstr(it->j.key, "a name", name, sizeof(name), &e) == 0 ? span_str(name) : json_raw(it->j.key);
 	log_escape(key.p, key.len, it->key, sizeof(it->key));
 }
 

@@ -4,7 +4,7 @@
  */
 #include "lib/base.h"
 
-#include "agent/config.h"
+#include "agent/config_inside.h"
 #include "agent/roles.h"
 
 #include "lib/fs.h"
@@ -75,9 +75,10 @@ convert(const struct job *j, const int fds[2], bool *image, struct err *e)
 	int rc;
 
 	config_init(&c);
-	rc = fs_read_fd(fds[0], "it", &text, e);
-	if (rc == 0)
-		rc = read_text(j, buf_span(&text), &c, image, e);
+	rc = fs_read_fd(fds[0], "the file", &text, e);
+	if (rc < 0)
+		return config_fault(e);
+	rc = read_text(j, buf_span(&text), &c, image, e);
 	if (rc == 0)
 		rc = config_format(&c, &out, e);
 	if (rc == 0 && sys_write_all(fds[1], out.data, out.len) < 0)

@@ -5,6 +5,7 @@
 #define TESTS_LIB_SETTINGS_H
 
 #include "agent/config.h"
+#include "lib/json.h"
 #include "tests/lib/tap.h"
 
 static inline bool
@@ -47,6 +48,25 @@ same_settings(const struct config *a, const struct config *b)
 			return false;
 	}
 	return span_eq(buf_span(&a->warnings), buf_span(&b->warnings));
+}
+
+/* For fuzzers: whatever was read can be passed on, and printed. */
+static inline void
+settings_hold(const struct config *c)
+{
+	autobuf bytes = BUF(2 * CONFIG_FORMATTED), text = BUF(MIB(4)), json = BUF(MIB(4));
+	autojson doc = NULL;
+	autoconfig again;
+	struct err e;
+
+	config_init(&again);
+	if (config_format(c, &bytes, &e) < 0)
+		return;		/* too much of it: refused */
+	if (config_parse(buf_span(&bytes), &again, &e) < 0 || !same_settings(c, &again))
+		abort();
+	if (config_print(c, false, &text, &e) < 0 || config_print(c, true, &json, &e) < 0 ||
+	    json_parse(buf_span(&json), &doc, &e) < 0)
+		abort();
 }
 
 #endif
