@@ -34,8 +34,10 @@ main(int argc, char *argv[])
 		return role_main(argc, argv);
 	name = strrchr(argv[0], '/');
 	name = name != NULL ? name + 1 : argv[0];
-	/* One file under one name is enough: what it shall be may stand behind it. */
+	/* One file under one name is enough: what it shall be may stand behind it; a command of aa-cli, too. */
 	if (strcmp(name, "attestation-agent") == 0 && argc > 1 && argv[1][0] != '-') {
+		if (strcmp(argv[1], "aa-cli") != 0 && strcmp(argv[1], "aa-keyprovider") != 0 && !is_daemon(argv[1], &program))
+			return cli_main(argc, argv);
 		argc--;
 		argv++;
 		name = argv[0];

@@ -184,6 +184,12 @@ check "from another folder" [ "$rc" -eq 0 ]
 cp -L "$aa" "$work/attestation-agent"
 run "$work/attestation-agent" aa-cli version
 check "as attestation-agent, with aa-cli as its first word" [ "$rc" -eq 0 ]
+run "$work/attestation-agent" version
+check "with a command as its first word" [ "$rc" -eq 0 ]
+for name in attestation-agent confidential-data-hub api-server-rest; do
+	run "$work/attestation-agent" $name --version
+	check "with $name as its first word" grep -q "^$name " "$work/out"
+done
 cp -L "$aa" "$work/aa-cli"
 run "$work/aa-cli" get-resource --aa-kbc-params "$params" kbs:///default/text/hello
 check "as a copy elsewhere" [ "$rc" -eq 0 ]
