@@ -72,6 +72,7 @@ csv_hypercall_prepare(struct err *e)
 	pagemap = sys_openat(AT_FDCWD, PAGEMAP, O_RDONLY | O_CLOEXEC, 0);
 	if (pagemap < 0)
 		return err_sys(e, PAGEMAP);
+	trapped = 0;
 	sigemptyset(&act.sa_mask);
 	if (sigaction(SIGILL, &act, NULL) < 0 || sigaction(SIGSEGV, &act, NULL) < 0)
 		return err_sys(e, "csv: handler");

@@ -15,7 +15,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
-enum { RIGHT_DATA = 1, MASKED = 2, RIGHT_MAC = 4, REGISTERS = 8 };
+enum { RIGHT_DATA = 1, MASKED = 2, RIGHT_MAC = 4, REGISTERS = 8, NO_DEVICE = 16 };
 
 struct device {
 	struct span	head, page, certs, log;
@@ -42,7 +42,7 @@ device_open(void *arg, const char *path, maybe_unused int flags)
 {
 	const struct device *d = arg;
 
-	if (strcmp(path, "/dev/csv-guest") == 0)
+	if (strcmp(path, "/dev/csv-guest") == 0 && (d->head.p[0] & NO_DEVICE) == 0)
 		return give((struct span){ NULL, 0 });
 	if (strncmp(path, "/opt/csv/hsk_cek/", 17) == 0 && d->certs.len > 0)
 		return give(d->certs);
@@ -115,6 +115,20 @@ device_ioctl(void *arg, maybe_unused int fd, unsigned long request, void *argume
 }
 
 static int
+device_hypercall(void *arg, uint8_t *page)
+{
+	const struct device *d = arg;
+
+	if (page == NULL)
+		return 0;
+	if ((uintptr_t)page % 4096 != 0)
+		abort();
+	give_report(d, page);
+	errno = d->head.p[1];
+	return d->head.p[1] != 0 ? -1 : 0;
+}
+
+static int
 no_dir(maybe_unused void *arg, maybe_unused const char *path)
 {
 	errno = ENOENT;
@@ -138,11 +152,12 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
 	static const uint8_t digest[32];
+	uint8_t value[64];
 	struct span in = { bytes, n };
 	struct device d = { .certs = { NULL, 0 } };
 	const struct evidence_env env = {
 		.open = device_open, .ioctl = device_ioctl, .make_dir = no_dir, .remove_dir = no_dir, .remove_file = no_dir,
-		.arg = &d,
+		.hypercall = device_hypercall, .arg = &d,
 	};
 	const struct attester_ops *tee;
 	autoevidence ev;
@@ -159,6 +174,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		format(&ev);
 	else if (ev.report.len != 0)
 		abort();
+	(void)(tee->read_register(&env, 1, value, &e) < 0);
 	(void)(tee->extend(&env, 17, (struct span){ digest, sizeof(digest) }, &e) < 0);
 	return 0;
 }

@@ -221,7 +221,7 @@ def keys(test):
     test.ok(status == 0 and not out and os.path.getsize(path) == 32 and os.stat(path).st_mode & 0o7777 == 0o600,
             "to a file that only its owner reads", text)
     status, _, text = derive([], "--output", path)
-    test.ok(status and os.path.getsize(path) == 32 and "exists" in text, "which must be new", text)
+    test.ok(status and "exists" in text and os.path.getsize(path) == 32, "which must be new", text)
     path = test.file("no-key")
     status, _, text = derive(["--fault", "ioctl:EIO"], "--output", path)
     test.ok(status == 12 and not os.path.exists(path), "and does not stay without a key", text)

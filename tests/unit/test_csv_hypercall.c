@@ -11,6 +11,7 @@
 
 #include <signal.h>
 
+#include "tests/lib/fault.h"
 #include "tests/lib/tap.h"
 
 static struct err e;
@@ -83,6 +84,25 @@ call(void)
 	return csv_hypercall(make_page()) == 0 ? 0 : errno;
 }
 
+static void
+test_pages(void)
+{
+	uint8_t *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0), *gone = make_page();
+
+	if (shared == MAP_FAILED || munmap(gone, 4096) < 0)
+		abort();
+	shared[0] = 1;
+	ok(csv_hypercall(shared) == -1 && errno == EPERM, "not a page that is not ours alone");
+	ok(csv_hypercall(gone) == -1 && errno == ENOMEM, "nor one that is not there");
+	munmap(shared, 4096);
+}
+
+static int
+prepare_once(maybe_unused void *arg, struct err *err)
+{
+	return csv_hypercall_prepare(err);
+}
+
 #if defined(__x86_64__)
 /*
  * The instruction at the end of a page that must not be run, a return in the next: a signal at the instruction on any
@@ -116,8 +136,13 @@ test_call(void)
 	ok(csv_hypercall(make_page()) == -1 && errno == ENOSYS, "nor is it called");
 	works(csv_hypercall_prepare(&e), "prepared");
 	is_int(csv_hypercall(NULL), 0, "might be there");
+	test_pages();
 	is_int(in_child(call, &code), 0, "no machine takes it badly");
-	ok(csv_hypercall_cpu() || code == ENOSYS || code == EPERM || code == EIO, "it fails with errno %d", code);
+	if (!csv_hypercall_cpu()) {
+		ok(code == ENOSYS || code == EPERM || code == EIO, "it fails with errno %d", code);
+		ok(csv_hypercall(make_page()) == -1 && errno == code, "again");
+		works(csv_hypercall_prepare(&e), "prepared anew");
+	}
 #if !defined(__SANITIZE_ADDRESS__)
 	is_int(in_child(fault_elsewhere, &code), SIGSEGV, "a fault elsewhere is deadly");
 #endif
@@ -133,5 +158,6 @@ main(void)
 {
 	test_address();
 	test_call();
+	ok(fault_each(FAULT_IO, EIO, false, prepare_once, NULL) > 0, "every call of the preparation fails once");
 	return tap_done();
 }
