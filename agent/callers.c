@@ -46,6 +46,7 @@ struct callers {
 	struct rpc_service	 local, host;
 	uint64_t		 host_methods;
 	bool			 keep_idle;
+	int64_t			 complained;	/* when; 0: never */
 	struct listener		 listeners[CALLERS_LISTENERS];
 	struct caller		 places[CALLERS_MAX];
 	uint8_t			*in;		/* RPC_FEED in secret memory */
@@ -318,6 +319,18 @@ find_place(struct listener *door, unsigned most)
 	return idle;
 }
 
+/* Once a second: who knocks again and again does not fill the log. */
+static void
+log_turned_away(struct callers *all, const char *name, const char *why)
+{
+	int64_t now = sys_now_ms();
+
+	if (all->complained != 0 && now - all->complained < 1000)
+		return;
+	all->complained = now;
+	log_warning("a caller (%s) is turned away: %s", name[0] != '\0' ? name : "no name", why);
+}
+
 static void
 welcome(struct listener *door, int conn, const struct sockaddr_storage *from)
 {
@@ -327,20 +340,20 @@ welcome(struct listener *door, int conn, const struct sockaddr_storage *from)
 	int rc;
 
 	if (!introduce(&new, from)) {
-		log_warning("a caller with %s is turned away", new.name[0] != '\0' ? new.name : "no name");
+		log_turned_away(door->all, new.name, "another user's process");
 		close(conn);
 		return;
 	}
 	c = find_place(door, new.host ? CALLERS_HOST : CALLERS_LOCAL);
 	if (c == NULL) {
-		log_warning("too many callers: one is turned away (%s)", new.name);
+		log_turned_away(door->all, new.name, "there are too many");
 		close(conn);
 		return;
 	}
 	*c = new;
 	rc = door->session(c->host ? &c->all->host : &c->all->local, c, &c->session, &e);
 	if (rc < 0) {
-		log_warning("a caller is turned away: %s", e.msg);
+		log_turned_away(door->all, new.name, e.msg);
 		base_close(&c->fd);
 		return;
 	}

@@ -16,6 +16,7 @@
 
 #define ENVELOPE	64	/* of a message around its JSON */
 #define CALLS_OF_ONE	64
+#define PAUSE_MS	50
 #define PIPES		8	/* large answers under way, and those given up whose backend still writes */
 
 struct rpc {
@@ -70,6 +71,27 @@ static const struct msg_rule tee_rules[] = {
 	{ .type = M_CALL_DONE, .max_len = KIB(1) }, { 0 },
 };
 
+static void on_backend(void *arg, int fd, short revents);
+
+static void
+on_pause_over(void *arg)
+{
+	struct rpc *r = arg;
+	int rc = loop_watch(r->loop, RPC_FD_KEY, POLLIN, on_backend, r, r->err);
+
+	if (rc < 0)
+		stop(r, rc);
+}
+
+/* There is no memory for secrets, since callers hold it just now: the answer waits. */
+static int
+pause_key(struct rpc *r)
+{
+	int rc = loop_watch(r->loop, RPC_FD_KEY, 0, on_backend, r, r->err);
+
+	return rc < 0 ? rc : loop_timer(r->loop, PAUSE_MS, on_pause_over, r, r->err);
+}
+
 static void
 on_backend(void *arg, int fd, maybe_unused short revents)
 {
@@ -81,9 +103,10 @@ on_backend(void *arg, int fd, maybe_unused short revents)
 	if (rc > 0)
 		calls_done(r->calls, key ? BACKEND_KEY : BACKEND_TEE, &m);
 	else if (rc == 0)
-		stop(r, err_set(r->err, ERR_CRASH, "the %s process is gone", key ? "key" : "tee"));
-	/* Without memory for secrets, which callers hold just now, the answer waits. */
-	else if (rc != -ERR_TIMEOUT && rc != -ERR_NOMEM)
+		rc = err_set(r->err, ERR_CRASH, "the %s process is gone", key ? "key" : "tee");
+	else if (rc == -ERR_NOMEM && key)
+		rc = pause_key(r);
+	if (rc < 0 && rc != -ERR_TIMEOUT)
 		stop(r, rc);
 }
 

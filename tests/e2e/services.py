@@ -208,6 +208,37 @@ def many():
     first.close()
 
 
+def hoard():
+    """Half requests that fill the memory for secrets, while an answer is under way: it comes, or is refused; rpc stays."""
+    pid = role("rpc")
+    key = role("key")
+    os.kill(key, signal.SIGSTOP)
+    results = []
+    ask = (hub, "api.GetResourceService", "GetResource", field(1, b"kbs:///default/key/canary"))
+    t = threading.Thread(target=lambda: results.append(code(*ask, timeout=3)))
+    t.start()
+    time.sleep(0.2)
+    held = []
+    for _ in range(40):
+        c = Ttrpc("unix://" + old_keys)
+        c.s.sendall(frame(1, ttrpc_request("WrapKey", b"\x0a" + b"x" * 60000, 20, "keyprovider.KeyProviderService", True))[:-1])
+        held.append(c)
+    os.kill(key, signal.SIGCONT)
+    t.join()
+    say(results[0][0] in (0, 4, 8), f"a call while memory is short ({results[0][0]}: {results[0][1]})")
+    ticks = cpu(pid)
+    time.sleep(1)
+    say(cpu(pid) - ticks < os.sysconf("SC_CLK_TCK") // 10, f"rpc waits quietly ({cpu(pid) - ticks} ticks in a second)")
+    for c in held:
+        c.close()
+    say(code(*ask)[0] == 0 and role("rpc") == pid, "afterwards all is well")
+
+
+def cpu(pid):
+    words = open(f"/proc/{pid}/stat").read().rsplit(") ", 1)[1].split()
+    return int(words[11]) + int(words[12])
+
+
 def deaths():
     """A role that dies costs the call that it had."""
     for name, path, service, method, message in (
@@ -239,7 +270,7 @@ def main():
             say(False, f"{t[1]}/{t[0]}: {e!r}")
     missing = sorted(f"{s}/{m}" for s, m in there - tried)
     say(not missing and len(there) >= 18, f"every method of the table is tried{': not ' + ', '.join(missing) if missing else ''}")
-    for test in (doors, together, many, deaths):
+    for test in (doors, together, many, hoard, deaths):
         try:
             test()
         except (OSError, EOFError, Failed) as e:

@@ -5,7 +5,7 @@ set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
-canary=canary-5ec2e7
+canary="canary-5ec2e7"
 run=$work/run
 mkdir -m 0700 "$run"
 mkdir -p "$work/kbs" "$work/bundles"

@@ -203,7 +203,7 @@ test_measure(void)
 	is_int(rpc_status_of(e.code), RPC_INVALID_ARGUMENT, "which is what the caller gets");
 	fails(asks(s, SPAN_LIT("\x0a\1d\x12\1o"), &out), ERR_PARSE, "no content");
 	works(buf_add(&large, "\x0a\1d\x12\1o\x1a\xff\x1f", 9, &e), "an event");
-	for (int i = 0; i < KIB(4) - 1; i++)
+	for (size_t i = 0; i < KIB(4) - 1; i++)
 		if (buf_add_u8(&large, 'c', &e) < 0)
 			abort();
 	works(asks(s, buf_span(&large), &out), "the longest content");
