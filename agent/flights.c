@@ -266,7 +266,7 @@ flights_over(struct flights *s, size_t slot, const char *digest, const struct er
 			clear(f);
 		return;
 	}
-	if (f->state == FLIGHT_ENDING)	/* it was faster */
+	if (f->state == FLIGHT_ENDING)	/* it was faster: the bundle is there */
 		f->until = -1;
 	if (answer_all(s, f, digest, failed) > 0)
 		clear(f);

@@ -14,6 +14,8 @@
 #include "lib/log.h"
 #include "lib/sys.h"
 
+#define REGISTRY	"docker://"
+
 struct process {
 	struct pulls	*all;
 	pid_t		 pid;		/* 0: none */
@@ -287,11 +289,13 @@ pulls_bundle(const char *bundles, const char *path, char out[LIMIT_PATH + 1], st
 void
 pulls_ask(struct pulls *s, uint32_t call, const char *image, const char *bundle)
 {
-	char path[LIMIT_PATH + 1];
+	char name[sizeof(s->flights.flight[0].image)], path[LIMIT_PATH + 1];
 	struct err e = { 0 };
-	int rc = 0;
+	int rc = 0, len;
 
-	if (image[0] == '\0' || strlen(image) >= sizeof(s->flights.flight[0].image))
+	/* What kata-agent sends is the name alone, whatever it looks like: "oci:x" is no file. */
+	len = snprintf(name, sizeof(name), "%s%s", strncmp(image, REGISTRY, strlen(REGISTRY)) == 0 ? "" : REGISTRY, image);
+	if (image[0] == '\0' || len >= (int)sizeof(name))
 		rc = err_set(&e, ERR_PARSE, "image: not a name");
 	if (rc == 0)
 		rc = pulls_bundle(config_get(s->opt.config, SET_PULL_BUNDLES), bundle, path, &e);
@@ -300,7 +304,7 @@ pulls_ask(struct pulls *s, uint32_t call, const char *image, const char *bundle)
 		return;
 	}
 	s->flights.linger_ms = (int64_t)config_number(s->opt.config, SET_PULL_LINGER) * 1000;
-	flights_ask(&s->flights, call, image, path, sys_now_ms());
+	flights_ask(&s->flights, call, name, path, sys_now_ms());
 	set_timer(s);
 }
 

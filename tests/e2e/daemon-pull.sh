@@ -22,7 +22,10 @@ for tag in plain more third enc lost; do
 	mkimage push "$img:$tag" "http://$registry/test/image:$tag" >/dev/null
 done
 ref=$registry/test/image
-slow_line "$registry_port" 40000
+plain_registry=$registry plain_port=$registry_port
+private_registry private user word "$img:plain" test/private:plain
+private=$registry registry=$plain_registry
+slow_line "$plain_port" 40000
 slow_ref=$slow/test/image
 
 bundles=$work/bundles
@@ -41,7 +44,7 @@ params = "offline_fs_kbc::$work/keys"
 policy = "$work/policy.json"
 store = "$store"
 [registry]
-insecure = ["$registry", "$slow"]
+insecure = ["$registry", "$private", "$slow"]
 [pull]
 bundles = ["$bundles"]
 ${1:-}
@@ -132,8 +135,9 @@ refused "no policy" 9 "Failed to pull image" "$ref:plain"
 mv "$work/policy.accept" "$work/policy.json"
 refused "a key that the broker does not have" 5 "Failed to decrypt the image layer, please ensure that the decryption key is placed and correct" \
 	"$ref:lost"
+refused "a registry that wants to know who asks" 16 "Not authorized" "$private/test/private:plain"
 refused "an image that is not there" 5 "Failed to pull image" "$ref:none"
-refused "a file of this machine" 3 "registries" "oci:$img:plain"
+refused "a file of this machine" 3 "Failed to pull image" "oci:$img:plain"
 refused "a bundle elsewhere" 9 "pull.bundles" "$ref:plain" "$work/elsewhere"
 refused "a bundle elsewhere by .." 9 ".." "$ref:plain" "$bundles/../elsewhere"
 refused "all bundles" 9 "pull.bundles" "$ref:plain" "$bundles"

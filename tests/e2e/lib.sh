@@ -325,6 +325,20 @@ http:
   addr: 127.0.0.1:$1
 END
 	[ -z "${3:-}" ] || echo "  tls: {certificate: $3, key: $work/tls/server.key}"
+	[ -z "${registry_users:-}" ] || echo "auth: {htpasswd: {realm: test, path: $registry_users}}"
+}
+
+# private_registry NAME USER WORD OCI_IMAGE NAME:TAG: a docker-registry that knows one user, and an image in it
+private_registry() {
+	python3 -W ignore - "$3" >"$work/htpasswd" <<'END'
+import crypt, sys
+print("user:" + crypt.crypt(sys.argv[1], crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)))
+END
+	sed -i "s/^user:/$2:/" "$work/htpasswd"
+	registry_users=$work/htpasswd
+	registry_start "$1"
+	registry_users=
+	skopeo --insecure-policy copy -q --dest-tls-verify=false --dest-creds "$2:$3" "oci:$4" "docker://$registry/$5"
 }
 
 # registry_start NAME [CERTIFICATE]: a docker-registry; sets $registry (host:port) and $registry_dir

@@ -17,6 +17,9 @@ registry_start plain
 mkimage push "$img:plain" "http://$registry/test/image:plain" >/dev/null
 mkimage push "$img:enc" "http://$registry/test/image:enc" >/dev/null
 ref=$registry/test/image
+plain_registry=$registry plain_port=$registry_port
+private_registry private user word "$img:plain" test/private:plain
+private=$registry registry=$plain_registry
 
 b64() {
 	base64 -w0 "$1"
@@ -27,7 +30,8 @@ job() {	# [SETTING=VALUE]… [options] IMAGE
 		"$bundle"
 }
 insecure=127.0.0.9:1"
-"$registry
+"$registry"
+"$private
 
 pulled_by_job() {	# NAME [SETTING=VALUE]… IMAGE
 	pulled_by_name=$1
@@ -90,7 +94,7 @@ insecure=$allowed
 policy_uri=kbs:///default/security-policy/test
 cat >"$work/keys/aa-offline_fs_kbc-resources.json" <<END
 {"default/security-policy/test":"$(b64 "$accept_policy")",
- "default/credential/test":"$(printf '{"auths":{"%s":{"auth":"%s"}}}' "$registry" "$(printf user:word | base64)" | base64 -w0)",
+ "default/credential/test":"$(printf '{"auths":{"%s":{"auth":"%s"}}}' "$private" "$(printf user:word | base64)" | base64 -w0)",
  "default/registry-configuration/test":"$(printf '[[registry]]\nprefix = "nowhere.test/x"\nlocation = "%s/test"\ninsecure = true\n' \
 	"$registry" | base64 -w0)"}
 END
@@ -98,7 +102,8 @@ pulled_by_job "a policy of the broker" "IMAGE_POLICY=$policy_uri" "KBC=$kbc" "$r
 refused_by_job "a policy of a broker that the host chose" CONFIG "decide what is accepted" "IMAGE_POLICY=$policy_uri" "KBC=$kbc" \
 	--host-chose-broker "$ref:plain"
 refused_by_job "a policy without broker" CONFIG "no key broker" "IMAGE_POLICY=$policy_uri" "$ref:plain"
-pulled_by_job "credentials of the broker" "$accept" IMAGE_AUTH=kbs:///default/credential/test "KBC=$kbc" "$ref:plain"
+refused_by_job "no credentials" AUTH "$private" "$accept" "$private/test/private:plain"
+pulled_by_job "credentials of the broker" "$accept" IMAGE_AUTH=kbs:///default/credential/test "KBC=$kbc" "$private/test/private:plain"
 refused_by_job "credentials that it does not have" KEY_NOTFOUND default/credential/none "$accept" \
 	IMAGE_AUTH=kbs:///default/credential/none "KBC=$kbc" "$ref:plain"
 refused_by_job "a key instead of credentials" CONFIG "of these types only" "$accept" "IMAGE_AUTH=kbs:///$kid" "KBC=$kbc" "$ref:plain"
@@ -134,7 +139,7 @@ check "its file is still there" [ -f "$bundle/file" ]
 
 # --- its end ----------------------------------------------------------------------------------------
 
-slow_line "$registry_port" 100000
+slow_line "$plain_port" 100000
 rm -rf "$work/store"
 insecure=$slow
 fresh_target

@@ -54,7 +54,8 @@ play(int control)
 	};
 
 	for (;;) {
-		char image[100], bundle[LIMIT_PATH + 1];
+		char name[100], bundle[LIMIT_PATH + 1];
+		const char *image = name + strlen("docker://");
 		struct msg_reader r;
 		automsg got;
 
@@ -67,7 +68,9 @@ play(int control)
 			msg_get_str(&r, bundle, sizeof(bundle));
 			_exit(sys_write_all(swept[1], bundle, strlen(bundle)) < 0);
 		}
-		msg_get_str(&r, image, sizeof(image));
+		msg_get_str(&r, name, sizeof(name));
+		if (strncmp(name, "docker://", strlen("docker://")) != 0 || strstr(image, "://") != NULL)
+			_exit(1);
 		if (strcmp(image, "crash") == 0)
 			_exit(9);
 		if (strcmp(image, "stubborn") == 0)
@@ -283,11 +286,11 @@ test_one_for_two(void)
 {
 	begin();
 	pulls_ask(pulls, 1, "later", "/srv/b/1");
-	pulls_ask(pulls, 2, "later", "/srv/b//1/");
+	pulls_ask(pulls, 2, "docker://later", "/srv/b//1/");
 	pulls_ask(pulls, 3, "good", "/srv/b/1");
 	is_int(spawned, 1, "one process for two callers");
 	is_str(heard.what[0], "STORAGE", "another image is refused");
-	ok(status_has("\"image\":\"later\",\"bundle\":\"/srv/b/1\",\"state\":\"running\",\"callers\":2"), "status");
+	ok(status_has("\"image\":\"docker://later\",\"bundle\":\"/srv/b/1\",\"state\":\"running\",\"callers\":2"), "status");
 	run_until(3);
 	is_str(heard.what[1], "sha256:good", "one result");
 	is_str(heard.what[2], "sha256:good", "for both");
