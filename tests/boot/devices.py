@@ -10,8 +10,10 @@ import select
 import socket
 import sys
 
+TESTS = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+VECTORS = os.path.join(TESTS, "vectors", "evidence")
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "tee"))
+sys.path.insert(0, os.path.join(TESTS, "tee"))
 
 # pylint: disable=wrong-import-position
 from emulator import faults, hygon, relayed, roots, snp, tdx  # noqa: E402
@@ -37,15 +39,25 @@ def ports(keys):
     def quoting(faulty):
         return tdx.Device(tdx.Platform(keys, faulty), "mvp")
 
+    def canned(make, path):
+        def made(faulty):
+            device = make(faulty)
+            with open(os.path.join(VECTORS, path), "rb") as into:
+                device.platform.canned = into.read()
+            return device
+        return made
+
     return {
         "snp": node("sev-guest", sev),
         "snp-busy": node("sev-guest", sev, "vmm-error:2"),
         "snp-refuses": node("sev-guest", sev, "status:0x16"),
+        "snp-public": node("sev-guest", canned(sev, "snp/test-report.bin")),
         "csv": node("csv-guest", csv),
         "csv-refuses": node("csv-guest", csv, "ioctl:EIO"),
         "csv-event": node("csv-guest", csv),
         "tdx": node("tdx_guest", quoting),
         "tdx-event": node("tdx_guest", quoting),
+        "tdx-public": node("tdx_guest", canned(quoting, "tdx/tdx_quote_4.dat")),
         "tdx-alone": node("tdx_guest", lambda faulty: tdx.Device(tdx.Platform(keys, faulty), "upstream")),
         "qgs": tdx.Service(tdx.Platform(keys, faults.Faults([])), None).connected,
         "tsm": provider(),
