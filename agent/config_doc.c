@@ -40,7 +40,13 @@ doc_close(struct doc *d)
 struct doc_val
 doc_root(const struct doc *d)
 {
-	return d->json != NULL ? (struct doc_val){ .j = json_root(d->json) } : (struct doc_val){ .t = toml_root(d->toml) };
+	struct doc_val v = { 0 };
+
+	if (d->json != NULL)
+		v.j = json_root(d->json);
+	else
+		v.t = toml_root(d->toml);
+	return v;
 }
 
 enum doc_kind
@@ -121,7 +127,7 @@ doc_next(struct doc_iter *it)
 {
 	if (it->is_json ? !json_next(&it->j) : !toml_next(&it->t))
 		return false;
-	it->val = it->is_json ? (struct doc_val){ .j = it->j.val } : (struct doc_val){ .t = it->t.val };
+	it->val = (struct doc_val){ .j = it->j.val, .t = it->t.val };
 	take_key(it);
 	return true;
 }

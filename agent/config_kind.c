@@ -155,7 +155,7 @@ keep_kbc(maybe_unused const struct setting_def *d, struct span v, struct buf *ou
  * disks are: a resource that anybody names must not become one.
  */
 static bool
-is_credential(struct span line)
+is_credential(maybe_unused const struct setting_def *d, struct span line)
 {
 	struct kbs_uri uri;
 	struct span name, path = line, skipped;
@@ -170,71 +170,85 @@ is_credential(struct span line)
 }
 
 static bool
-is_line(const struct setting_def *d, struct span line)
+is_choice(const struct setting_def *d, struct span line)
 {
-	if (line.len == 0 || line.len > CONFIG_LINE || !is_text(line, false))
-		return false;
-	switch (d->kind) {
-	case KIND_WORDS:
-		return is_word_of(line, d->choices);
-	case KIND_PATHS:
-		return is_plain_path(line);
-	case KIND_HOSTS:
-		return image_ref_domain_ok(line);
-	case KIND_CREDENTIALS:
-		return is_credential(line);
-	case KIND_TEXT: case KIND_DOCUMENT: case KIND_BOOL: case KIND_NUMBER: case KIND_SECONDS: case KIND_CHOICE:
-	case KIND_PATH: case KIND_PLACE: case KIND_KBC: case KIND_COUNT:
-		break;
-	}
-	return false;
+	return is_word_of(line, d->choices);
+}
+
+static bool
+is_directory(maybe_unused const struct setting_def *d, struct span line)
+{
+	return is_plain_path(line);
+}
+
+static bool
+is_host(maybe_unused const struct setting_def *d, struct span line)
+{
+	return image_ref_domain_ok(line);
+}
+
+static const struct list {
+	enum setting_kind	 kind;
+	const char		*of;
+	bool			(*has)(const struct setting_def *, struct span line);
+} lists[] = {
+	{ KIND_WORDS, "only these: ", is_choice },
+	{ KIND_PATHS, "absolute paths without . and ..", is_directory },
+	{ KIND_HOSTS, "HOST[:PORT]", is_host },
+	{ KIND_CREDENTIALS, "\"kbs:///… " RUN_CDH "…\" without . and .., sealed-secret and luks-headers", is_credential },
+};
+
+static const struct list *
+find_list(enum setting_kind kind)
+{
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		if (lists[i].kind == kind)
+			return &lists[i];
+	return NULL;
+}
+
+bool
+config_is_list(enum setting_kind kind)
+{
+	return find_list(kind) != NULL;
 }
 
 static int
 keep_lines(const struct setting_def *d, struct span v, struct buf *out, struct err *e)
 {
-	static const char *const what[KIND_COUNT] = {
-		[KIND_WORDS] = "only these: ", [KIND_PATHS] = "absolute paths without . and ..", [KIND_HOSTS] = "HOST[:PORT]",
-		[KIND_CREDENTIALS] = "\"kbs:///… " RUN_CDH "…\" without . and .., sealed-secret and luks-headers",
-	};
+	const struct list *list = find_list(d->kind);
 	struct span left = v, line;
+	int rc = 0;
 
-	while (span_split(&left, '\n', &line)) {
-		int rc;
-
-		if (!is_line(d, line))
-			return err_set(e, ERR_CONFIG, "must list %s%s", what[d->kind], d->choices != NULL ? d->choices : "");
-		if ((out->len > 0 && (rc = buf_add_u8(out, '\n', e)) < 0) || (rc = buf_add_span(out, line, e)) < 0)
-			return rc;
+	while (rc == 0 && list != NULL && span_split(&left, '\n', &line)) {
+		if (line.len == 0 || line.len > CONFIG_LINE || !is_text(line, false) || !list->has(d, line))
+			return err_set(e, ERR_CONFIG, "must list %s%s", list->of, d->choices != NULL ? d->choices : "");
+		if (out->len > 0)
+			rc = buf_add_u8(out, '\n', e);
+		if (rc == 0)
+			rc = buf_add_span(out, line, e);
 	}
-	return 0;
+	return rc;
 }
 
 static const struct {
-	bool	list;
 	bool	empty;		/* nothing is a value, too: "none" */
 	int	(*keep)(const struct setting_def *, struct span, struct buf *, struct err *);
 } kinds[KIND_COUNT] = {
-	[KIND_TEXT]		= { false, true, keep_text },
-	[KIND_DOCUMENT]		= { false, true, keep_text },
-	[KIND_BOOL]		= { false, false, keep_bool },
-	[KIND_NUMBER]		= { false, false, keep_number },
-	[KIND_SECONDS]		= { false, false, keep_seconds },
-	[KIND_CHOICE]		= { false, false, keep_choice },
-	[KIND_PATH]		= { false, true, keep_path },
-	[KIND_PLACE]		= { false, true, keep_place },
-	[KIND_KBC]		= { false, true, keep_kbc },
-	[KIND_WORDS]		= { true, true, keep_lines },
-	[KIND_PATHS]		= { true, true, keep_lines },
-	[KIND_HOSTS]		= { true, true, keep_lines },
-	[KIND_CREDENTIALS]	= { true, true, keep_lines },
+	[KIND_TEXT]		= { true, keep_text },
+	[KIND_DOCUMENT]		= { true, keep_text },
+	[KIND_BOOL]		= { false, keep_bool },
+	[KIND_NUMBER]		= { false, keep_number },
+	[KIND_SECONDS]		= { false, keep_seconds },
+	[KIND_CHOICE]		= { false, keep_choice },
+	[KIND_PATH]		= { true, keep_path },
+	[KIND_PLACE]		= { true, keep_place },
+	[KIND_KBC]		= { true, keep_kbc },
+	[KIND_WORDS]		= { true, keep_lines },
+	[KIND_PATHS]		= { true, keep_lines },
+	[KIND_HOSTS]		= { true, keep_lines },
+	[KIND_CREDENTIALS]	= { true, keep_lines },
 };
-
-bool
-config_is_list(enum setting_kind kind)
-{
-	return kinds[kind].list;
-}
 
 int
 config_keep(const struct setting_def *d, struct span value, struct buf *out, struct err *e)

@@ -28,7 +28,7 @@ sample(enum setting s)
 	case KIND_SECONDS:
 		return "90";
 	case KIND_CHOICE:
-		return strrchr(settings[s].choices, ' ') + 1;
+		return settings[s].choices != NULL ? strrchr(settings[s].choices, ' ') + 1 : "";
 	case KIND_PATH: case KIND_PLACE:
 		return "/a/b";
 	case KIND_KBC:
