@@ -3,15 +3,12 @@
 
 #include "evidence/evidence.h"
 
-#include <fcntl.h>
-
 #include "evidence/bytes.h"
 #include "evidence/eventlog.h"
 #include "evidence/quote.h"
 #include "evidence/tdx_device.h"
 #include "evidence/tsm.h"
 #include "lib/crypto.h"
-#include "lib/fs.h"
 
 #define PROVIDER	"tdx_guest"
 
@@ -65,21 +62,7 @@ extend(const struct evidence_env *env, unsigned pcr, struct span digest, struct 
 static int
 read_register(const struct evidence_env *env, unsigned pcr, uint8_t value[64], struct err *e)
 {
-	autobuf bytes = BUF(48);
-	char path[sizeof(TDX_MEASUREMENTS) + 32];
-	autoclose int fd = -1;
-	int rc;
-
-	snprintf(path, sizeof(path), TDX_MEASUREMENTS "/rtmr%u:sha384", eventlog_register(pcr) - 1);
-	fd = env->open(env->arg, path, O_RDONLY);
-	if (fd < 0)
-		return err_sys_as(e, errno == ENOENT ? ERR_UNSUPPORTED : ERR_EVIDENCE, "tdx: %s", path);
-	rc = fs_read_fd(fd, path, &bytes, e);
-	if (rc == 0 && bytes.len != hash_size(HASH_SHA384))
-		rc = err_set(e, ERR_EVIDENCE, "tdx: %s: %zu bytes", path, bytes.len);
-	if (rc == 0)
-		memcpy(value, bytes.data, bytes.len);
-	return rc;
+	return tdx_device_register(env, eventlog_register(pcr) - 1, value, e);
 }
 
 const struct attester_ops attester_tdx = {

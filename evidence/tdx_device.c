@@ -315,3 +315,45 @@ tdx_device_extend(const struct evidence_env *env, unsigned rtmr, struct span dig
 		return err_sys_as(e, ERR_EVIDENCE, "tdx: extend RTMR %u", rtmr);
 	return (size_t)n == digest.len ? 0 : err_set(e, ERR_EVIDENCE, "tdx: extend RTMR %u: written in part", rtmr);
 }
+
+static int
+register_of_report(const struct evidence_env *env, unsigned rtmr, uint8_t value[TDX_DIGEST], struct err *e)
+{
+	static const uint8_t data[EVIDENCE_DATA];
+	uint8_t report[TDREPORT_SIZE] = { 0 };
+	const struct generation *g;
+	autoclose int fd = -1;
+	int rc;
+
+	g = open_device(env, &fd);
+	if (g == NULL)
+		return err_set(e, ERR_UNSUPPORTED, "tdx: nothing shows RTMR %u", rtmr);
+	rc = get_report(env, fd, g, data, report, e);
+	if (rc == 0)
+		memcpy(value, report + TDREPORT_RTMR + (size_t)rtmr * TDX_DIGEST, TDX_DIGEST);
+	return rc;
+}
+
+int
+tdx_device_register(const struct evidence_env *env, unsigned rtmr, uint8_t value[TDX_DIGEST], struct err *e)
+{
+	autobuf bytes = BUF(TDX_DIGEST);
+	char path[sizeof(TDX_MEASUREMENTS) + 32];
+	autoclose int fd = -1;
+	int rc;
+
+	if (rtmr > 3)
+		return err_set(e, ERR_BUG, "tdx: RTMR %u", rtmr);
+	snprintf(path, sizeof(path), TDX_MEASUREMENTS "/rtmr%u:sha384", rtmr);
+	fd = env->open(env->arg, path, O_RDONLY);
+	if (fd < 0 && errno == ENOENT)
+		return register_of_report(env, rtmr, value, e);
+	if (fd < 0)
+		return err_sys_as(e, ERR_EVIDENCE, "tdx: %s", path);
+	rc = fs_read_fd(fd, path, &bytes, e);
+	if (rc == 0 && bytes.len != TDX_DIGEST)
+		rc = err_set(e, ERR_EVIDENCE, "tdx: %s: %zu bytes", path, bytes.len);
+	if (rc == 0)
+		memcpy(value, bytes.data, TDX_DIGEST);
+	return rc;
+}

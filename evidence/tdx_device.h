@@ -19,4 +19,7 @@ int tdx_device_quote(const struct evidence_env *, const uint8_t data[EVIDENCE_DA
 /* Extends RTMR 0 to 3 by a SHA-384 digest; devices take 2 and 3 only. -ERR_UNSUPPORTED where the kernel has no way. */
 int tdx_device_extend(const struct evidence_env *, unsigned rtmr, struct span digest, struct err *) must_check;
 
+/* What RTMR 0 to 3 holds now: 48 bytes. By the measurements of newer kernels, else of a TDREPORT. -ERR_UNSUPPORTED without either. */
+int tdx_device_register(const struct evidence_env *, unsigned rtmr, uint8_t value[48], struct err *) must_check;
+
 #endif

@@ -64,6 +64,7 @@ static_assert(SNP_CERTS_LEN + 8 == SNP_EXT_REQ && SNP_CERTS == SNP_REPORT_REQ &&
 enum {
 	TDREPORT_TYPE_TDX = 0x81,	/* its first byte */
 	TDREPORT_DATA	= 128,		/* 64 bytes */
+	TDREPORT_RTMR	= 720,		/* of TDINFO, which begins at 512: four times 48 bytes */
 
 	TDX_REQ_A_DATA	= 8,		/* the request by pointers, in two orders of fields */
 	TDX_REQ_A_DATA_LEN = 16,

@@ -352,6 +352,37 @@ test_extend(void)
 	fails(attester_tdx.extend(&env, 8, (struct span){ digest, 48 }, &e), ERR_UNSUPPORTED, "an old driver");
 }
 
+static void
+test_register(void)
+{
+	static const struct { const char *device; unsigned long report; char order; } drivers[] = {
+		{ "/dev/tdx_guest", 0xc4405401, 'i' }, { "/dev/tdx-guest", 0xc0085401, 'a' }, { "/dev/tdx-guest", 0xc0085401, 'b' },
+		{ "/dev/tdx-attest", 0xc0085401, 'o' },
+	};
+	struct world w = { .answer = driver };
+	struct evidence_env env = world_env(&w);
+	uint8_t value[64] = { 0 };
+
+	fails(attester_tdx.read_register(&env, 17, value, &e), ERR_UNSUPPORTED, "no device, no register");
+	for (size_t i = 0; i < ARRAY_LEN(drivers); i++) {
+		w.device = drivers[i].device;
+		host.report = drivers[i].report;
+		host.order = drivers[i].order;
+		for (unsigned rtmr = 0; rtmr < 4; rtmr++) {
+			memset(tdreport.data + 720 + (size_t)rtmr * 48, (int)rtmr + 1, 48);
+			works(tdx_device_register(&env, rtmr, value, &e), "driver %zu: RTMR %u", i, rtmr);
+			ok(value[0] == rtmr + 1 && value[47] == rtmr + 1 && value[48] == 0, "of a TDREPORT");
+		}
+	}
+	host.sgx = true;
+	fails(tdx_device_register(&env, 0, value, &e), ERR_EVIDENCE, "what is no TDREPORT");
+	host.sgx = false;
+	fails(tdx_device_register(&env, 4, value, &e), ERR_BUG, "RTMR 4");
+	is_int(value[0], 4, "what fails leaves the value");
+	host.report = 0xc4405401;
+	host.order = 'i';
+}
+
 static int
 run_once(maybe_unused void *arg, struct err *err)
 {
@@ -375,6 +406,7 @@ main(void)
 	test_messages();
 	test_port();
 	test_extend();
+	test_register();
 	host.quote = 0x80105404;
 	ok(fault_each(FAULT_ALLOC, 0, false, run_once, NULL) > 0, "every allocation fails once");
 	buf_free(&tdreport);
