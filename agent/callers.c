@@ -255,9 +255,9 @@ caller_right(const struct caller *c, int method)
 {
 	uint64_t bit = UINT64_C(1) << method;
 
-	if ((c->door->methods & bit) == 0)
-		return CALLER_NOT_HERE;
-	return c->host && (c->all->host_methods & bit) == 0 ? CALLER_FORBIDDEN : CALLER_MAY;
+	if (c->host)
+		return (c->all->host_methods & bit) != 0 ? CALLER_MAY : CALLER_FORBIDDEN;
+	return (c->door->methods & bit) != 0 ? CALLER_MAY : CALLER_NOT_HERE;
 }
 
 const char *

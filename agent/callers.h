@@ -41,7 +41,7 @@ int callers_listen(struct callers *, int fd,
 /* The sockets of this owner and their callers go. */
 void callers_close(struct callers *, uint32_t owner);
 
-/* What the host may call by vsock, of what the socket offers; nothing before this is said. */
+/* What the host may call by vsock, at any socket; nothing before this is said. */
 void callers_set_host(struct callers *, uint64_t methods);
 /*
  * Where there are too many callers of a socket the one that was idle for longest has to go, unless this is set: then the
@@ -49,7 +49,7 @@ void callers_set_host(struct callers *, uint64_t methods);
  */
 void callers_keep_idle(struct callers *);
 
-enum caller_right { CALLER_MAY, CALLER_NOT_HERE, CALLER_FORBIDDEN };	/* not at this socket; not as the host */
+enum caller_right { CALLER_MAY, CALLER_NOT_HERE, CALLER_FORBIDDEN };	/* not at this socket; not by the host */
 enum caller_right caller_right(const struct caller *, int method);
 const char *caller_name(const struct caller *);		/* for the log: "uid 0", "cid 2", "tcp" */
 
