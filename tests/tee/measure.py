@@ -147,6 +147,9 @@ def events(test):
                       [(3, "a b 0"), (0, "a b 1"), (1, "a b 2"), (1, "a b 6"), (0, "a b 7"), (2, "a b 15"), (3, "a b 16")])
         test.leads_to("behind the log of the firmware", "tdx", ["--ccel", f"{VECTORS}/ccel/CCEL_data_tdshim"],
                       "aa evidence extend a b c", [(3, "a b c")])
+    for driver in "mvp", "v3", "5.15":
+        test.leads_to(f"TDX by the ioctl of {driver}", "tdx", ["--no-tsm", "--tdx-driver", driver],
+                      "aa evidence extend a b c; aa evidence extend --pcr 9 d e f", [(3, "a b c"), (2, "d e f")])
     test.leads_to("CSV", "csv", [], "aa evidence extend a b c; aa evidence extend --pcr 9 d e f", [(4, "a b c"), (3, "d e f")])
     test.leads_to("CSV, a register of the firmware", "csv", [], "aa evidence extend --pcr 1 a b c; aa evidence extend d e f",
                   [(4, "d e f")], "firmware's (UNSUPPORTED)")
