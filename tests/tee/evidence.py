@@ -186,54 +186,48 @@ def chips(test):
             test.ok(status == 0 and signer in text, f"snp {' '.join(way + options)}: verified", text)
 
 
-# A question for a key that is refused: options of the emulator, words; the error's name and a part of its text.
+# Questions for a key, each another one; and why there is none: options of the emulator, the error's name, a part of its text.
+QUESTIONS = ("", "measurement", "measurement policy", "image-id", "family-id", "guest-svn=0", "guest-svn=7",
+             "tcb=0a00000000001917", "--vmpl 1", "--vmrk")
 NO_KEY = (
-    (["--fault", "missing"], [], "NO_TEE", "sev-guest"),
-    (["--fault", "open:EACCES"], [], "NO_TEE", "sev-guest"),
-    (["--fault", "ioctl:ENOTTY"], [], "EVIDENCE", "sev-guest"),
-    (["--fault", "vmm-error:2"], [], "TIMEOUT", "host error 2"),
-    (["--fault", "status:0x27"], [], "EVIDENCE", "0x27"),
-    (["--fault", "empty"], [], "EVIDENCE", "no key"),
-    ([], ["nonsense"], "USAGE", "nonsense"),
-    ([], ["policy", "policy"], "USAGE", "twice"),
-    ([], ["policy=1"], "USAGE", "policy=1"),
-    ([], ["guest-svn"], "USAGE", "number"),
-    ([], ["guest-svn=4294967296"], "USAGE", "number"),
-    ([], ["tcb=0a"], "USAGE", "number"),
-    ([], ["--vmpl", "4"], "USAGE", "0 to 3"),
+    (["--fault", "missing"], "NO_TEE", "sev-guest"),
+    (["--fault", "open:EACCES"], "NO_TEE", "sev-guest"),
+    (["--fault", "ioctl:ENOTTY"], "EVIDENCE", "sev-guest"),
+    (["--fault", "vmm-error:2"], "TIMEOUT", "host error 2"),
+    (["--fault", "status:0x27"], "EVIDENCE", "0x27"),
+    (["--fault", "empty"], "EVIDENCE", "no key"),
 )
+NO_QUESTIONS = ("nonsense", "policy policy", "policy=1", "guest-svn", "guest-svn=4294967296", "tcb=0a", "--vmpl 4")
 
 
 def keys(test):
-    """Derived by SNP: the same for the same question, to nobody's eyes"""
-    def derive(options, *words):
-        return test.emulate("snp", ["--no-tsm", *options], test.program, "derive-key", *words)
-    seen = {}
-    for words in ((), ("measurement",), ("measurement", "policy"), ("policy", "measurement"), ("image-id",), ("family-id",),
-                  ("guest-svn=0",), ("guest-svn=7",), ("tcb=0a00000000001917",), ("--vmpl", "1"), ("--vmrk",)):
-        status, out, text = derive([], *words)
-        test.ok(status == 0 and len(out) == 32 and any(out) and text == "", f"derived key: {' '.join(words)}", text)
-        seen.setdefault(out, set()).add(frozenset(words))
-    test.ok(len(seen) == 10 and all(len(same) == 1 for same in seen.values()), "each question its own key", seen)
-    test.ok(derive([], "measurement")[1] in seen, "the same again")
+    """Derived by SNP: the same for the same question"""
+    script = "; ".join(f"'{test.program}' derive-key {words}" for words in (*QUESTIONS, "policy measurement"))
+    status, out, text = test.emulate("snp", ["--no-tsm"], "sh", "-ec", script)
+    found = [out[at:at + 32] for at in range(0, len(out), 32)]
+    test.ok(status == 0 and len(found) == 11 and len(set(found)) == 10 and text == "", "derived keys: each question its own", text)
+    test.ok(status == 0 and found[-1] == found[2], "the same again, in whatever order", found)
     path = test.file("key")
-    status, out, text = derive([], "--output", path)
-    test.ok(status == 0 and not out and os.path.getsize(path) == 32 and os.stat(path).st_mode & 0o7777 == 0o600,
-            "to a file that only its owner reads", text)
-    status, _, text = derive([], "--output", path)
-    test.ok(status and "exists" in text and os.path.getsize(path) == 32, "which must be new", text)
-    path = test.file("no-key")
-    status, _, text = derive(["--fault", "ioctl:EIO"], "--output", path)
-    test.ok(status == 12 and not os.path.exists(path), "and does not stay without a key", text)
+    command = f"umask 0; '{test.program}' derive-key --output '{path}' && ! '{test.program}' derive-key --output '{path}'"
+    status, out, text = test.emulate("snp", ["--no-tsm"], "sh", "-c", command)
+    test.ok(status == 0 and not out and "exists" in text and os.path.getsize(path) == 32 and
+            os.stat(path).st_mode & 0o7777 == 0o600, "to a new file that only its owner reads", text)
+    for options, error, expected in NO_KEY:
+        path = test.file("no-key")
+        status, out, text = test.emulate("snp", ["--no-tsm", *options], test.program, "derive-key", "--output", path)
+        test.ok(status and f"({error})" in text and expected in text and not os.path.exists(path),
+                f"no derived key, nor its file, {' '.join(options)}: {error}", text)
+
+
+def no_questions(test):
+    """Refused before anything is asked"""
     ours, theirs = pty.openpty()
-    done = subprocess.run([test.program, "derive-key"], stdout=theirs, stderr=subprocess.PIPE, check=False, text=True)
-    test.ok(done.returncode and "terminal" in done.stderr, "never to a terminal", done.stderr)
+    for out, words in (theirs, ""), *((subprocess.PIPE, words) for words in NO_QUESTIONS):
+        done = subprocess.run([test.program, "derive-key", *words.split()], stdout=out, stderr=subprocess.PIPE, check=False, text=True)
+        test.ok(done.returncode == 2 and "(USAGE)" in done.stderr and not done.stdout,
+                f"derive-key {words or 'to a terminal'}: refused", done.stderr)
     os.close(ours)
     os.close(theirs)
-    for options, words, error, expected in NO_KEY:
-        status, out, text = derive(options, *words)
-        test.ok(status and not out and f"({error})" in text and expected in text,
-                f"derived key {' '.join([*options, *words])}: {error}", text)
 
 
 def raw_right(test, tee, data):
@@ -342,6 +336,7 @@ def main():
         drivers(test)
         chips(test)
         keys(test)
+        no_questions(test)
         public(test)
         attached(test)
         faults(test)
