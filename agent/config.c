@@ -224,6 +224,23 @@ warn_trust(struct config *c, enum setting s, enum config_origin origin)
 		    "checked: set it in %s of the machine's image", settings[s].name, CONFIG_FILE);
 }
 
+/* It changes nothing. Where it says just what holds, there is nothing to be told, either. */
+static int
+distrust(struct config *c, enum setting s, struct span value, enum config_origin origin, struct err *e)
+{
+	autobuf kept = BUF(2 * LIMIT_TOML);
+	struct err why;
+	int rc = config_keep(&settings[s], value, &kept, &why);
+
+	if (rc < 0 && rc != -ERR_CONFIG) {
+		*e = why;
+		return rc;
+	}
+	if (rc < 0 || strcmp(buf_str(&kept), config_get(c, s)) != 0)
+		warn_trust(c, s, origin);
+	return 0;
+}
+
 /* Of two log levels the one that tells more. */
 static bool
 tells_more(struct span a, const char *b)
@@ -300,10 +317,8 @@ config_set(struct config *c, enum setting s, struct span value, enum config_orig
 
 	if (origin <= ORIGIN_DEFAULT || origin >= ORIGIN_COUNT)
 		return err_set(e, ERR_BUG, "%s: a value without a place", settings[s].name);
-	if (!trusts(c, s, origin)) {
-		warn_trust(c, s, origin);
-		return 0;
-	}
+	if (!trusts(c, s, origin))
+		return distrust(c, s, value, origin, e);
 	rc = config_keep(&settings[s], value, &kept, e);
 	if (rc < 0)
 		return refuse(s, line, e);

@@ -207,6 +207,7 @@ trust(void)
 	for (int measured = 0; measured < 2; measured++)
 		for (int s = 0; s < SET_COUNT; s++)
 			for (int o = ORIGIN_CMDLINE; o < ORIGIN_COUNT; o++) {
+				bool holds = measured && s == SET_CMDLINE_MEASURED;	/* already */
 				bool counts = !settings[s].trust || o >= ORIGIN_PEER || (o == ORIGIN_CMDLINE && measured);
 				autoconfig c;
 
@@ -217,7 +218,7 @@ trust(void)
 					counts = o == ORIGIN_FILE;
 				if (!ok(set(&c, (enum setting)s, sample((enum setting)s), (enum config_origin)o) == 0 &&
 				    (c.v[s].text != NULL && c.v[s].origin == (enum config_origin)o) == counts &&
-				    warned(&c, settings[s].name) == !counts && host_sets_no_trust(&c), "%s from %s%s",
+				    warned(&c, settings[s].name) == (!counts && !holds) && host_sets_no_trust(&c), "%s from %s%s",
 				    settings[s].name, config_origin_name((enum config_origin)o), measured ? ", measured" : ""))
 					continue;
 				is_int(config_measured(&c, (enum setting)s), !counts || o >= ORIGIN_PEER ||
@@ -250,6 +251,8 @@ trust_names(void)
 	ok(warned(&c, "initdata") && lines_of(&c.warnings) == 2, "the same there");
 	works(set(&c, SET_IMAGE_MIXED, "true", ORIGIN_INITDATA), "again");
 	is_int(lines_of(&c.warnings), 2, "which is told of once");
+	works(set(&c, SET_HUB_SOCKET, "/run/confidential-containers/cdh.sock", ORIGIN_INITDATA), "what holds anyway");
+	ok(lines_of(&c.warnings) == 2 && c.v[SET_HUB_SOCKET].text == NULL, "is neither taken over nor told of");
 }
 
 static void
