@@ -270,7 +270,7 @@ add_lines(struct config *c, enum setting s, struct span lines, enum config_origi
 		if (!there && rc == 0)
 			rc = buf_add_span(&all, one, e);
 	}
-	return rc < 0 ? rc : store(c, s, buf_span(&all), MIN(origin, c->v[s].origin), line, e);
+	return rc < 0 ? rc : config_put(c, s, buf_span(&all), MIN(origin, c->v[s].origin), line, e);
 }
 
 static int

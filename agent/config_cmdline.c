@@ -32,22 +32,37 @@ take_value(struct config *c, enum setting s, maybe_unused const char *name, stru
 	return config_set(c, s, value, ORIGIN_CMDLINE, 0, e);
 }
 
-/* URI::PATH[,URI::PATH…]; the peers split at every "::", and a path has none. */
+/* The last "::" of the pair: a host may be [::1]. */
+static bool
+split_pair(struct span pair, struct span *uri, struct span *path)
+{
+	for (size_t at = pair.len; at >= 2; at--)
+		if (pair.p[at - 1] == ':' && pair.p[at - 2] == ':') {
+			*uri = (struct span){ pair.p, at - 2 };
+			*path = (struct span){ pair.p + at, pair.len - at };
+			return true;
+		}
+	return false;
+}
+
+/* URI::PATH[,URI::PATH…] */
 static int
 take_resources(struct config *c, enum setting s, const char *name, struct span value, struct err *e)
 {
 	autobuf lines = BUF(LIMIT_TOML);
-	struct span pair;
+	struct span pair, uri, path;
 	int rc = 0;
 
 	while (rc == 0 && span_split(&value, ',', &pair)) {
-		const uint8_t *colons = memmem(pair.p, pair.len, "::", 2);
-		size_t at = colons != NULL ? (size_t)(colons - pair.p) : 0;
-
-		if (colons == NULL)
+		if (!split_pair(pair, &uri, &path))
 			return err_set(e, ERR_CONFIG, "%s must be URI::PATH, with \",\" between", name);
-		rc = buf_addf(&lines, e, "%.*s %.*s\n", (int)at, (const char *)pair.p, (int)(pair.len - at - 2),
-		    (const char *)colons + 2);
+		rc = buf_add_span(&lines, uri, e);
+		if (rc == 0)
+			rc = buf_add_u8(&lines, ' ', e);
+		if (rc == 0)
+			rc = buf_add_span(&lines, path, e);
+		if (rc == 0)
+			rc = buf_add_u8(&lines, '\n', e);
 	}
 	return rc < 0 ? rc : config_set(c, s, buf_span(&lines), ORIGIN_CMDLINE, 0, e);
 }

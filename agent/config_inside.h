@@ -7,6 +7,7 @@
 #include "agent/config.h"
 
 #define CONFIG_LINE	1023	/* KIND_TEXT, and each line of a list */
+#define CONFIG_LINES	256	/* of a list: they are compared one by one */
 
 /* config_kind.c: -ERR_CONFIG with "must be …" when the value does not fit; else the form in which it is kept is appended. */
 int config_keep(const struct setting_def *, struct span value, struct buf *out, struct err *) must_check;

@@ -218,9 +218,12 @@ keep_lines(const struct setting_def *d, struct span v, struct buf *out, struct e
 {
 	const struct list *list = find_list(d->kind);
 	struct span left = v, line;
+	size_t n = 0;
 	int rc = 0;
 
 	while (rc == 0 && list != NULL && span_split(&left, '\n', &line)) {
+		if (n++ == CONFIG_LINES)
+			return err_set(e, ERR_CONFIG, "must not list more than %d", CONFIG_LINES);
 		if (line.len == 0 || line.len > CONFIG_LINE || !is_text(line, false) || !list->has(d, line))
 			return err_set(e, ERR_CONFIG, "must list %s%s", list->of, d->choices != NULL ? d->choices : "");
 		if (out->len > 0)

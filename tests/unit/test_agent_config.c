@@ -285,6 +285,14 @@ precedence(void)
 	works(set(&c, SET_KBC_CREDENTIALS, "kbs:///a/b/c " CDH "1", ORIGIN_FILE), "one resource");
 	works(set(&c, SET_KBC_CREDENTIALS, "kbs:///a/b/c " CDH "2\nkbs:///a/b/c " CDH "1", ORIGIN_CMDLINE), "and more");
 	is_str(config_get(&c, SET_KBC_CREDENTIALS), "kbs:///a/b/c " CDH "1\nkbs:///a/b/c " CDH "2", "add up");
+	for (int n = 3; n <= 256; n++) {
+		char one[96];
+
+		snprintf(one, sizeof(one), "kbs:///a/b/c " CDH "%d", n);
+		if (set(&c, SET_KBC_CREDENTIALS, one, ORIGIN_FILE) < 0)
+			abort();
+	}
+	fails(set(&c, SET_KBC_CREDENTIALS, "kbs:///a/b/c " CDH "257", ORIGIN_FILE), ERR_CONFIG, "but not without end");
 	ok(!config_measured(&c, SET_KBC_CREDENTIALS), "and are no better than the least of them");
 }
 

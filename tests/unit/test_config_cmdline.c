@@ -37,6 +37,8 @@ parameters(void)
 		{ "agent.aa_kbc_params=eaa_kbc::10.0.0.1:50000", SET_KBC, "eaa_kbc::10.0.0.1:50000", false, false },
 		{ "cdh.kbs_resources=kbs:///a/b/c::" CDH "kbs/1,kbs:///a/b/d::" CDH "kbs/2", SET_KBC_CREDENTIALS,
 		    "kbs:///a/b/c " CDH "kbs/1\nkbs:///a/b/d " CDH "kbs/2", false, false },
+		{ "cdh.kbs_resources=kbs://[::1]:8080/a/b/c::" CDH "kbs/1", SET_KBC_CREDENTIALS,
+		    "kbs://[::1]:8080/a/b/c " CDH "kbs/1", false, false },
 		{ "agent.config_file=/etc/agent-config.toml", SET_KATA_CONFIG, "/etc/agent-config.toml", false, false },
 		{ "agent.https_proxy=http://p.test:8080", SET_IMAGE_HTTPS_PROXY, "http://p.test:8080", false, true },
 		{ "agent.http_proxy=http://p.test:8080", SET_IMAGE_HTTP_PROXY, "http://p.test:8080", false, true },
