@@ -120,9 +120,15 @@ name_of(const char *path)
 	return strcmp(path, EVENTLOG_DIR) == 0 ? "." : path + strlen(EVENTLOG_DIR "/");
 }
 
+static bool no_folder;
+
 static int
 env_open(maybe_unused void *arg, const char *path, int flags)
 {
+	if (no_folder) {
+		errno = ENOENT;
+		return -1;
+	}
 	return sys_openat(folder_fd, name_of(path), flags | O_CLOEXEC, 0600);
 }
 
@@ -248,6 +254,10 @@ test_refused(void)
 	fails(measure_event(&env, &without, &event, &e), ERR_UNSUPPORTED, "a platform without registers");
 	fails(measure_event(&env, &platform, &bad, &e), ERR_USAGE, "a blank in the domain");
 	fails(measure(MEASURE_PCRS, "x"), ERR_USAGE, "PCR 24");
+	no_folder = true;
+	fails(measure(MEASURE_PCR, "x"), ERR_STORAGE, "no folder for the log");
+	works(settle(), "where there is nothing to settle");
+	no_folder = false;
 	manner = CANNOT;
 	fails(measure(MEASURE_PCR, "x"), ERR_UNSUPPORTED, "a kernel that extends nothing");
 	manner = REFUSES;
