@@ -1,0 +1,2 @@
+# agent/flights.c: one more than there are
+/^find(struct flights/,/^}/s/i < FLIGHTS_MAX/i <= FLIGHTS_MAX/
