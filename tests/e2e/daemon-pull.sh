@@ -35,7 +35,7 @@ run_dir=$work/run
 : >"$work/cmdline"
 hub=$work/hub.sock
 
-start_agent() {	# [line of its settings]…
+start_agent() {
 	cat >"$work/agent.toml" <<END
 format = 1
 [kbc]
@@ -47,7 +47,6 @@ store = "$store"
 insecure = ["$registry", "$private", "$slow"]
 [pull]
 bundles = ["$bundles"]
-${1:-}
 END
 	setsid "$bin/confidential-data-hub" -s "unix://$hub" --own-config "$work/agent.toml" --run-dir "$run_dir" \
 		--cmdline "$work/cmdline" >"$work/agent.out" 2>"$work/agent.log" &

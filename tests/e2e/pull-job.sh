@@ -29,9 +29,9 @@ job() {	# [SETTING=VALUE]… [options] IMAGE
 	run python3 "$e2e/job.py" "$agent" "IMAGE_STORE=$work/store" "REGISTRY_INSECURE=$insecure" "PULL_LINGER=1" "$@" \
 		"$bundle"
 }
-insecure=127.0.0.9:1"
-"$registry"
-"$private
+insecure="127.0.0.9:1
+$registry
+$private"
 
 pulled_by_job() {	# NAME [SETTING=VALUE]… IMAGE
 	pulled_by_name=$1

@@ -7,7 +7,7 @@
 #include "agent/flights.h"
 
 #define CALLS		128
-#define LINGER_MS	3000
+#define LINGER_MS	INT64_C(3000)
 
 int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -87,7 +87,7 @@ event(struct flights *s, uint8_t what, uint8_t which, int64_t *now)
 		over(s, which % FLIGHTS_MAX, which & 16, *now);
 		break;
 	case 6:
-		*now += which * 20;
+		*now += (int64_t)which * 20;
 		flights_tick(s, *now);
 		break;
 	default:
