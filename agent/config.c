@@ -331,16 +331,15 @@ config_set(struct config *c, enum setting s, struct span value, enum config_orig
 
 /*
  * A broker is not asked who it is: it gives secrets to this guest because of its evidence, and a false one has none to
- * give. What it says about other things than keys is worth what its address is worth.
+ * give. What it says about other things than keys is worth what its address is worth. The policy stays what it is, so that
+ * none is in its place that the host would like better: pulls refuse to ask such a broker.
  */
 static void
-drop_policy_of_host(struct config *c)
+warn_policy_of_host(struct config *c)
 {
-	if (config_measured(c, SET_KBC) || strncmp(config_get(c, SET_IMAGE_POLICY), "kbs", 3) != 0)
-		return;
-	config_warn(c, "%s does not count: it is to come from a broker that the host has chosen: set %s in %s",
-	    settings[SET_IMAGE_POLICY].name, settings[SET_KBC].name, CONFIG_FILE);
-	config_forget(c, SET_IMAGE_POLICY);
+	if (!config_measured(c, SET_KBC) && strncmp(config_get(c, SET_IMAGE_POLICY), "kbs", 3) == 0)
+		config_warn(c, "%s would come from a broker that the host has chosen, so no image is accepted: set %s in %s",
+		    settings[SET_IMAGE_POLICY].name, settings[SET_KBC].name, CONFIG_FILE);
 }
 
 /* What may be given as a place or as a text: of two origins the higher one holds, whichever form it has chosen. */
@@ -399,7 +398,7 @@ config_merge(struct config *c, const struct config *from, struct err *e)
 		return rc;
 	config_warn_lines(&next, buf_span(&from->warnings));
 	choose_forms(&next);
-	drop_policy_of_host(&next);
+	warn_policy_of_host(&next);
 	config_move(c, &next);
 	return 0;
 }

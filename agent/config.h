@@ -112,7 +112,7 @@ uint64_t config_number(const struct config *, enum setting);
 bool config_next(const char *list, const char **it, char *line, size_t size);
 /*
  * Is its origin measured, or a file of the machine's own image? Of SET_KBC: false says that the host chose the broker, which
- * proves nothing about itself; a policy, or a key that one names, must not be fetched from there.
+ * proves nothing about itself; a policy, or a key that one names, must not be fetched from there: pulls refuse that.
  */
 bool config_measured(const struct config *, enum setting);
 
@@ -142,9 +142,8 @@ int config_read_kata(struct config *, struct span text, struct err *) must_check
 int config_read_cmdline(struct config *, struct span line, bool images, struct err *) must_check;
 
 /*
- * Takes over each value of from, by config_set, and its warnings. Of a place and a text of the same the higher origin holds, too;
- * and a policy that is to be fetched from a broker of the host's choice is dropped, with a warning. -ERR_CONFIG: they contradict,
- * and nothing has changed.
+ * Takes over each value of from, by config_set, and its warnings. Of a place and a text of the same the higher origin holds, too.
+ * -ERR_CONFIG: they contradict, and nothing has changed.
  */
 int config_merge(struct config *, const struct config *from, struct err *) must_check;
 

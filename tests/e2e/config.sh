@@ -102,8 +102,7 @@ printf '[kbc]\nname = "cc_kbc"\nurl = "http://10.0.0.1"\n[image]\nimage_security
 holds "a policy in the machine's own file" image.policy kbs:///a/b/c "guest components' file, line 5"
 printf 'agent.aa_kbc_params=cc_kbc::http://10.0.0.1:8080\n' >"$cmdline"
 printf '[image]\nimage_security_policy_uri = "kbs:///a/b/c"\n' >"$hub"
-holds "not from a broker of the host" image.policy - default
-warns "which is told" 'it is to come from a broker that the host has chosen'
+warns "whose broker is the host's choice" 'image.policy would come from a broker that the host has chosen, so no image is accepted'
 : >"$cmdline"
 if need_root "initdata: the broker counts" "initdata: the policy does not" "initdata: by a link" "initdata: which is told"; then
 	mkdir -p /run
