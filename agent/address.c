@@ -7,13 +7,15 @@
 #include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 #include "lib/fs.h"
 #include "lib/sys.h"
 
-#define BACKLOG	128
+#define BACKLOG		128
+#define DYING_MS	1000
 
 static const char *const transports[PROVIDER_TRANSPORT_COUNT] = {
 	[PROVIDER_GRPC] = "grpc:", [PROVIDER_TTRPC] = "ttrpc:", [PROVIDER_CMD] = "cmd:",
@@ -150,6 +152,14 @@ listen_tcp(const struct address *a, struct err *e)
 
 /* --- unix sockets */
 
+static size_t
+dir_len(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? (size_t)(slash - path) : 0;
+}
+
 static struct sockaddr_un
 unix_address(const struct address *a)
 {
@@ -189,30 +199,67 @@ check_directory(const struct address *a, struct err *e)
 	return 0;
 }
 
+/* Nobody serves it, nor does who was killed a moment ago: his children, on their way too, have it open yet. */
+static bool
+is_abandoned(const struct address *a)
+{
+	int64_t deadline = sys_now_ms() + DYING_MS;
+
+	for (;;) {
+		struct err refused = { 0 };
+		int fd = address_connect_unix(a, &refused);
+
+		if (fd < 0)
+			return refused.sys == ECONNREFUSED || refused.sys == ENOENT;
+		close(fd);
+		if (sys_now_ms() >= deadline)
+			return false;
+		(void)poll(NULL, 0, 10);
+	}
+}
+
 /* A socket of ours that nobody serves any more may go; everything else stays. */
 static int
 remove_stale(const struct address *a, struct err *e)
 {
-	struct err refused = { 0 };
 	struct stat st;
-	int fd;
 
 	if (lstat(a->path, &st) < 0)
 		return errno == ENOENT ? 0 : err_sys_as(e, ERR_CONFIG, "%s", a->path);
 	if (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid())
 		return err_set(e, ERR_CONFIG, "%s: is there already, and not a socket of ours", a->path);
-	fd = address_connect_unix(a, &refused);
-	if (fd >= 0)
-		close(fd);
-	if (fd >= 0 || refused.sys != ECONNREFUSED)
+	if (!is_abandoned(a))
 		return err_set(e, ERR_CONFIG, "%s: another process serves it", a->path);
-	return unlink(a->path) < 0 ? err_sys_as(e, ERR_CONFIG, "%s", a->path) : 0;
+	return unlink(a->path) < 0 && errno != ENOENT ? err_sys_as(e, ERR_CONFIG, "%s", a->path) : 0;
+}
+
+/*
+ * Who waits for the file connects the moment that it is there: so it gets its name when it is listened on. A link, since that
+ * does not replace what somebody else has put there meanwhile.
+ */
+static int
+bind_and_listen(int fd, const char *path)
+{
+	struct sockaddr_un u = { .sun_family = AF_UNIX };
+	int n = snprintf(u.sun_path, sizeof(u.sun_path), "%.*s/.%d", (int)dir_len(path), path, (int)getpid()), rc;
+
+	if (n < 0 || (size_t)n >= sizeof(u.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	(void)unlink(u.sun_path);
+	if (bind(fd, (const struct sockaddr *)&u, sizeof(u)) < 0)
+		return -1;
+	rc = listen(fd, BACKLOG) < 0 ? -1 : link(u.sun_path, path);
+	n = errno;
+	(void)unlink(u.sun_path);
+	errno = n;
+	return rc;
 }
 
 static int
 listen_unix(const struct address *a, struct err *e)
 {
-	struct sockaddr_un u = unix_address(a);
 	autoclose int fd = -1;
 	mode_t mask;
 	int rc = check_directory(a, e);
@@ -223,11 +270,9 @@ listen_unix(const struct address *a, struct err *e)
 		return rc;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	mask = umask(0177);
-	rc = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&u, sizeof(u));
+	rc = fd < 0 ? -1 : bind_and_listen(fd, a->path);
 	(void)umask(mask);
-	if (rc < 0 || listen(fd, BACKLOG) < 0)
-		return err_sys_as(e, ERR_CONFIG, "listen on %s", a->path);
-	return fd_steal(&fd);
+	return rc < 0 ? err_sys_as(e, ERR_CONFIG, "listen on %s", a->path) : fd_steal(&fd);
 }
 
 /* Who calls is known by his CID: 2 is the host. */
@@ -259,8 +304,9 @@ address_unlink(const struct address *a, int fd)
 	socklen_t size = sizeof(here);
 	struct stat st;
 
-	if (a->path[0] == '\0' || getsockname(fd, (struct sockaddr *)&here, &size) < 0 ||
-	    strcmp(here.sun_path, a->path) != 0)
+	/* It was bound beside it. */
+	if (a->path[0] == '\0' || getsockname(fd, (struct sockaddr *)&here, &size) < 0 || here.sun_family != AF_UNIX ||
+	    dir_len(here.sun_path) != dir_len(a->path) || memcmp(here.sun_path, a->path, dir_len(a->path)) != 0)
 		return;
 	if (lstat(a->path, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_uid == geteuid())
 		(void)unlink(a->path);

@@ -20,6 +20,7 @@
 
 #define NAMES_MAX	8	/* started at a time; the first is our own socket, the second who became the agent */
 #define OWN_SOCKET	"agent.sock"
+#define MEETINGS	5	/* tries to find an agent that does not die meanwhile */
 #define RPC_DEATHS	3	/* within a minute: something is wrong that a new start does not mend */
 
 struct name {
@@ -658,15 +659,34 @@ open_listener(const struct face_listen *l, struct err *e)
 	return address_listen(&l->address, e);
 }
 
+/*
+ * 1: we are the agent; 0: there is one and it serves our sockets. Who was the agent may be dying just now: then the next try
+ * finds nobody, or who has become it.
+ */
 static int
-join_agent(struct face_start *f, int conn, int fds[FACE_LISTEN], struct err *e)
+find_agent(const struct face_start *f, struct handover *meeting, const int fds[FACE_LISTEN], int *conn, struct err *e)
 {
-	int rc = handover_send(conn, f, fds, e);
+	int rc = 0;
 
-	for (size_t i = 0; i < f->n; i++)
-		base_close(&fds[i]);
-	if (rc == 0)
-		rc = ready_tell(&f->ready, e);
+	for (int i = 0; i < MEETINGS; i++) {
+		rc = handover_meet(f->run_dir, meeting, conn, e);
+		if (rc != 0)
+			break;
+		rc = handover_send(*conn, f, fds, e);
+		if (rc != -ERR_CRASH)
+			break;
+		base_close(conn);
+		handover_close(meeting);
+		(void)poll(NULL, 0, 100);
+	}
+	return rc;
+}
+
+static int
+stay(struct face_start *f, int conn, struct err *e)
+{
+	int rc = ready_tell(&f->ready, e);
+
 	return rc < 0 ? rc : handover_stay(conn, e);
 }
 
@@ -679,15 +699,17 @@ run(struct face_start *f, struct err *e)
 	for (size_t i = 0; i < f->n && rc >= 0; i++)
 		rc = fds[i] = open_listener(&f->listen[i], e);
 	if (rc >= 0)
-		rc = handover_meet(f->run_dir, &meeting, &conn, e);
+		rc = find_agent(f, &meeting, fds, &conn, e);
 	if (rc > 0) {
 		rc = be_agent(f, &meeting, fds, e);
-	} else if (rc == 0) {
-		rc = join_agent(f, conn, fds, e);
 	} else {
-		for (size_t i = 0; i < f->n; i++)
-			if (fds[i] >= 0)
+		for (size_t i = 0; i < f->n; i++) {
+			if (rc < 0 && fds[i] >= 0)
 				address_unlink(&f->listen[i].address, fds[i]);
+			base_close(&fds[i]);
+		}
+		if (rc == 0)
+			rc = stay(f, conn, e);
 	}
 	handover_close(&meeting);
 	base_close(&conn);

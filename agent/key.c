@@ -24,6 +24,7 @@ struct keeper {
 	struct keyring		 ring;
 	struct keywrap		 wrap;
 	struct layer_key	*keys;		/* LIMIT_LAYERS in secret memory */
+	bool			 ready;		/* for calls: M_KEY_SETUP has come */
 };
 
 #define KEYS_SIZE	(LIMIT_LAYERS * sizeof(struct layer_key))
@@ -228,6 +229,7 @@ set_up(struct keeper *k, const struct msg *m, struct err *e)
 
 	msg_get_str(&r, k->ring.params_text, sizeof(k->ring.params_text));
 	k->ring.provider.allow_ctr = msg_get_u8(&r) != 0;
+	k->ready = true;
 	return msg_get_end(&r) ? 0 : err_set(e, ERR_PROTO, "set-up");
 }
 
@@ -434,13 +436,16 @@ serve_until_gone(struct keeper *k, struct err *e)
 	struct pollfd p[] = {
 		{ .fd = FD_CONTROL, .events = POLLIN },
 		{ .fd = if_open(KEY_FD_PULL), .events = POLLIN },
-		{ .fd = if_open(KEY_FD_RPC), .events = POLLIN },
+		{ .fd = -1, .events = POLLIN },
 	};
+	int rpc = if_open(KEY_FD_RPC);
 
 	k->ring.ask = if_open(KEY_FD_ASK);
 	for (;;) {
 		int rc = 1;
 
+		/* A call may be what this role was started for: it lies there before the monitor has said anything. */
+		p[2].fd = k->ready ? rpc : -1;
 		if (poll(p, ARRAY_LEN(p), -1) < 0 && errno != EINTR)
 			return err_sys(e, "poll");
 		/* The monitor first: its link is older than the request that waits behind it. */

@@ -306,11 +306,13 @@ serve(struct err *e)
 	struct tee_calls calls = { .mode = CALLER_OFF };
 	struct pollfd p[] = {
 		{ .fd = FD_CONTROL, .events = POLLIN },
-		{ .fd = fcntl(TEE_FD_RPC, F_GETFD) < 0 ? -1 : TEE_FD_RPC, .events = POLLIN },
+		{ .fd = -1, .events = POLLIN },
 	};
-	int rc = 1;
+	int rpc = fcntl(TEE_FD_RPC, F_GETFD) < 0 ? -1 : TEE_FD_RPC, rc = 1;
 
 	while (rc > 0) {
+		/* A call may be what this role was started for: it lies there before the monitor has said anything. */
+		p[1].fd = calls.ready ? rpc : -1;
 		if (poll(p, ARRAY_LEN(p), -1) < 0 && errno != EINTR)
 			return err_sys(e, "poll");
 		/* The monitor first: what callers may have is in its set-up. */

@@ -24,6 +24,7 @@ tee_calls_set_up(const struct msg *m, struct tee_calls *t, struct err *e)
 	if (!msg_get_end(&r) || mode >= CALLER_MODE_COUNT)
 		return err_set(e, ERR_PROTO, "set-up");
 	t->mode = (enum caller_mode)mode;
+	t->ready = true;
 	return 0;
 }
 

@@ -10,12 +10,12 @@
 
 struct tee_calls {
 	char			platform[32];	/* "": the first there is */
-	bool			sample, eventlog;
+	bool			ready, sample, eventlog;
 	enum caller_mode	mode;
 	uint32_t		pcr;		/* of events that name none */
 };
 
-/* M_TEE_SETUP. Before it comes, callers get nothing: mode is off. */
+/* M_TEE_SETUP. Before it comes, callers wait. */
 int tee_calls_set_up(const struct msg *, struct tee_calls *, struct err *) must_check;
 /* Takes a call from TEE_FD_RPC and answers it: 1, 0: rpc is gone. */
 int tee_calls_serve(const struct tee_calls *, struct err *) must_check;

@@ -4,8 +4,10 @@
 #include "agent/address.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "tests/lib/tap.h"
 
@@ -101,6 +103,24 @@ test_loopback(void)
 		fails(listens(others[i]), ERR_USAGE, "nobody listens on %s", others[i]);
 }
 
+/* Its listener is still open in a process that is about to end. fd is closed. */
+static void
+test_dying(const struct address *a, int fd)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		(void)poll(NULL, 0, 100);
+		_exit(0);
+	}
+	close(fd);
+	fd = address_listen(a, &e);
+	ok(child > 0 && fd >= 0, "who is dying is waited for");
+	close(fd);
+	ok(waitpid(child, &status, 0) == child, "and is gone");
+}
+
 static void
 test_unix(void)
 {
@@ -121,7 +141,7 @@ test_unix(void)
 	ok(other >= 0, "can be connected to");
 	close(other);
 	fails(address_listen(&a, &e), ERR_CONFIG, "not by two");
-	close(fd);
+	test_dying(&a, fd);
 	fd = address_listen(&a, &e);
 	ok(fd >= 0, "one that nobody serves is replaced");
 	address_unlink(&a, fd);
