@@ -56,7 +56,7 @@ pull_measure_content(const char *image, const char *digest, struct buf *out, str
 }
 
 static int
-measure(struct monitor *m, const char *image, const char *digest, struct err *e)
+measure(struct monitor *m, const char *platform, const char *image, const char *digest, struct err *e)
 {
 	autobuf content = BUF(LIMIT_MSG);
 	autoclose int control = -1;
@@ -73,15 +73,16 @@ measure(struct monitor *m, const char *image, const char *digest, struct err *e)
 	if (rc < 0)
 		return rc;
 	event.content = buf_str(&content);
-	return teejob_measure(m, control, NULL, &event, e);
+	return teejob_measure(m, control, platform, &event, e);
 }
 
 int
-pull_measure(struct monitor *m, enum measure_mode mode, const char *image, const char *digest, struct err *e)
+pull_measure(struct monitor *m, enum measure_mode mode, const char *platform, const char *image, const char *digest,
+    struct err *e)
 {
 	struct err why = { 0 };
 
-	if (mode == MEASURE_OFF || measure(m, image, digest, &why) == 0)
+	if (mode == MEASURE_OFF || measure(m, platform, image, digest, &why) == 0)
 		return 0;
 	if (mode == MEASURE_ON && why.code != ERR_CANCELLED) {
 		log_warning("the image is not measured: %s (%s)", why.msg, err_name(why.code));

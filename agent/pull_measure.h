@@ -17,9 +17,10 @@ int measure_mode_parse(const char *text, enum measure_mode *, struct err *) must
 int pull_measure_content(const char *image, const char *digest, struct buf *out, struct err *) must_check;
 
 /*
- * The event of one image, by the name that was asked for, once as long as the guest runs. Starts a tee role, which ends with the
- * monitor. With MEASURE_REQUIRED, errors as measure_event.
+ * The event of one image, by the name that was asked for, once as long as the guest runs, into a register of this platform (NULL:
+ * the first that shows itself). Starts a tee role, which ends with the monitor. With MEASURE_REQUIRED, errors as measure_event.
  */
-int pull_measure(struct monitor *, enum measure_mode, const char *image, const char *digest, struct err *) must_check;
+int pull_measure(struct monitor *, enum measure_mode, const char *platform, const char *image, const char *digest,
+    struct err *) must_check;
 
 #endif

@@ -221,7 +221,7 @@ make_bundle(struct job *j, struct err *e)
 	policy_setup_close(&j->policy);
 	pull_roles_close(&j->roles);
 	if (rc == 0)
-		rc = pull_measure(&j->m, j->measure, j->opt->image, j->result.digest, e);
+		rc = pull_measure(&j->m, j->measure, j->opt->tee, j->opt->image, j->result.digest, e);
 	monitor_end_all(&j->m);		/* nobody may write any more when the name is given */
 	if (rc == 0 && j->opt->mount_point && j->m.root_mode)
 		rc = snapshot_bind(&j->snapshot, e);

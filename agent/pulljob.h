@@ -19,6 +19,7 @@ struct pulljob_options {
 	const char		*decryption_keys[OPTION_LIST];
 	bool			 mixed, ctr, json;
 	bool			 quiet;		/* no progress */
+	const char		*tee;		/* whose registers measure means; NULL: the first platform that shows itself */
 	/* For callers that are not who started the program. */
 	bool			 no_links;	/* on the way to bundle, which is absolute */
 	bool			 mount_point;	/* rootfs is one in any case, where root may mount */

@@ -405,11 +405,12 @@ test_unreadable(void)
 		reset();
 		put_file(AHEAD, (struct span){ bytes, sizes[i] });
 		fails(measure(17, "x"), ERR_EVIDENCE, "a write-ahead file of %zu bytes", sizes[i]);
-		ok(extended == 0 && there(AHEAD), "nothing happens");
+		ok(extended == 0 && there(AHEAD) && strstr(e.msg, "cannot be read") != NULL, "nothing happens, and that is told");
 	}
 	bytes[0] = 1;
 	put_file(AHEAD, (struct span){ bytes, 8 + SIZE + 5 });
 	fails(settle(), ERR_EVIDENCE, "an offset without measure");
+	ok(strstr(e.msg, "cannot be read") != NULL, "is no offset");
 }
 
 /* One after the other is killed until one gets through: after each the next start puts things right. */

@@ -44,9 +44,9 @@ main(void)
 	fails(pull_measure_content("\303", "sha256:00", &out, &e), ERR_USAGE, "what is not UTF-8");
 	fails(pull_measure_content("a", "sha256:00", &out, &e), ERR_LIMIT, "no room");
 	is_int(out.len, 0, "nothing is written");
-	works(pull_measure(&none, MEASURE_OFF, "\303", "", &e), "off: nothing is done");
-	works(pull_measure(&none, MEASURE_ON, "\303", "", &e), "on: what cannot be measured passes");
-	fails(pull_measure(&none, MEASURE_REQUIRED, "\303", "", &e), ERR_USAGE, "required: it does not");
+	works(pull_measure(&none, MEASURE_OFF, NULL, "\303", "", &e), "off: nothing is done");
+	works(pull_measure(&none, MEASURE_ON, NULL, "\303", "", &e), "on: what cannot be measured passes");
+	fails(pull_measure(&none, MEASURE_REQUIRED, NULL, "\303", "", &e), ERR_USAGE, "required: it does not");
 	ok(fault_each(FAULT_ALLOC, 0, false, run_once, NULL) > 0, "every allocation fails once");
 	return tap_done();
 }
