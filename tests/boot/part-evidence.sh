@@ -69,11 +69,11 @@ evidence_good() {	# TEE NAME WHAT: a file that came out, believed by the verifie
 	snp) set -- "$@" --root "$work/roots/snp-ark.pem" ;;
 	csv) set -- "$@" --root "$work/roots/csv-hrk.cert" --certs "$work/roots/csv-hsk-cek.cert" ;;
 	esac
-	good_tee=$1 good_name=$2 good_what=$3
+	good_tee=$1 good_name=$2 good_what=$3 good_before=$test_failed
 	shift 3
 	check "$good_what" "$top/tests/tee/verify.py" "$good_tee" "$work/evidence/$good_name" "$@" \
 		--report-data "$report_data"
-	[ "$test_failed" -eq 0 ] || sed 's/^/#   /' "$work/evidence/$good_name.err" 2>/dev/null || :
+	[ "$test_failed" -eq "$good_before" ] || sed 's/^/#   /' "$work/evidence/$good_name.err" 2>/dev/null || :
 }
 
 evidence_event() {	# TEE REGISTER: of the file TEE-event
