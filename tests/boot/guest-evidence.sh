@@ -9,7 +9,7 @@ get() {	# NAME OPTION...
 	name=$1
 	shift
 	aa-cli evidence get --report-data "$data" "$@" >"/run/evidence/$name" 2>"/run/evidence/$name.err"
-	echo "evidence $name: exit $?"
+	echo "evidence $name: exit $? $(cat "/run/evidence/$name.err")"
 }
 
 wait_for() {	# COMMAND...
@@ -89,8 +89,8 @@ attach /dev/cuse csv /dev/csv-guest
 kill -STOP $relay
 get stopped &
 asks=$!
-locked() {
-	seen tee | grep -q 'Seccomp: 2'
+locked() {	# or it has failed already
+	seen tee | grep -q 'Seccomp: 2' || ! kill -0 $asks
 }
 wait_for locked
 tell "tee $(seen tee)"
