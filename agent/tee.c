@@ -1,6 +1,6 @@
 /*
- * tee.c: the role that asks the platform for evidence. It stays root without a capability, since the nodes belong to
- * root; it may open the nodes below and nothing else, and reaches nobody but the host, by vsock.
+ * tee.c: the role that asks the platform for evidence, extends its registers and takes what was injected. It stays root without a
+ * capability, since the nodes belong to root; it may open the places below and nothing else, and reaches nobody but the host, by vsock.
  */
 #include "lib/base.h"
 
