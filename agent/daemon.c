@@ -101,6 +101,9 @@ conclude(struct name *n)
 	n->served = n->failed.code == ERR_NONE;
 	if (n->conn >= 0 && handover_answer(n->conn, n->served ? NULL : &n->failed, &e) < 0)
 		log_error("%s: %s", program_name(n->handed.program), e.msg);
+	/* Not before its socket is served: a slow broker must not hold up kata-agent's start. */
+	if (n->served && n->handed.program == PROGRAM_HUB && config_get(&d->config, SET_KBC_CREDENTIALS)[0] != '\0')
+		pulls_credentials(d->pulls);
 	if (n->conn < 0 && n->served && n == &d->names[1] && ready_tell(&d->ready, &e) < 0)
 		log_error("%s", e.msg);
 	if (n->conn < 0 && !n->served) {
@@ -202,6 +205,15 @@ read_settings(struct daemon *d, struct config *out, struct err *e)
 	return rc < 0 ? rc : configjob_read(&d->m, &from, out, e);
 }
 
+static void
+set_log_level(const struct daemon *d)
+{
+	enum log_level level;
+
+	if (!d->start->log_named && log_level_parse(config_get(&d->config, SET_LOG_LEVEL), &level))
+		log_init(2, program_name(d->start->program), level, false);
+}
+
 /* All files anew, with those of whoever has just been started. */
 static int
 load_settings(struct daemon *d, struct err *e)
@@ -218,9 +230,10 @@ load_settings(struct daemon *d, struct err *e)
 		config_fini(&fresh);
 		return rc;
 	}
-	log_warnings(&fresh);
 	config_fini(&d->config);
 	d->config = fresh;
+	set_log_level(d);
+	log_warnings(&d->config);
 	backends_settings(d->backends, &d->config);
 	return d->rpc >= 0 ? tell_rpc_settings(d, e) : 0;
 }
@@ -535,11 +548,53 @@ on_knock(void *arg, maybe_unused int fd, maybe_unused short revents)
 	*n = (struct name){ .d = d, .conn = conn, .used = true, .handed.pid = pid };
 }
 
+/* kata-agent connects as soon as it sees the file: it is listened on from the first moment. */
+static int
+open_listener(const struct face_listen *l, struct err *e)
+{
+	char dir[sizeof(l->address.path)];
+	const char *slash = strrchr(l->address.path, '/');
+	int fd;
+
+	if (l->address.path[0] != '\0' && slash != l->address.path) {
+		snprintf(dir, sizeof(dir), "%.*s", (int)(slash - l->address.path), l->address.path);
+		fd = fs_make_dirs(dir, 0755, e);
+		if (fd < 0)
+			return fd;
+		close(fd);
+	}
+	return address_listen(&l->address, e);
+}
+
+/* A socket that the hub's settings name, besides the one it was started with. */
+static int
+add_hub_socket(const struct daemon *d, struct handed *h, struct err *e)
+{
+	struct handed_listen *l = &h->listen[h->n];
+	struct face_listen named = { .face = FACE_HUB };
+	int rc;
+
+	snprintf(named.text, sizeof(named.text), "unix://%s", config_get(&d->config, SET_HUB_SOCKET));
+	if (d->config.v[SET_HUB_SOCKET].text == NULL || h->n == FACE_LISTEN || strcmp(named.text, h->listen[0].text) == 0)
+		return 0;
+	rc = address_parse(named.text, ADDRESS_PEERS, &named.address, e);
+	if (rc == 0)
+		rc = open_listener(&named, e);
+	if (rc < 0)
+		return err_wrap(e, "%s", settings[SET_HUB_SOCKET].name);
+	*l = (struct handed_listen){ .fd = rc, .transport = named.address.transport, .face = FACE_HUB };
+	snprintf(l->text, sizeof(l->text), "%s", named.text);
+	h->n++;
+	return 0;
+}
+
 static void
 serve_name(struct daemon *d, struct name *n)
 {
 	int rc = n->conn >= 0 ? load_settings(d, &n->failed) : 0;
 
+	if (rc == 0 && n->handed.program == PROGRAM_HUB)
+		rc = add_hub_socket(d, &n->handed, &n->failed);
 	if (rc == 0)
 		rc = give_listeners(d, n, &n->failed);
 	if (rc == 0 && n->handed.program == PROGRAM_REST)
@@ -640,24 +695,6 @@ be_agent(const struct face_start *f, struct handover *meeting, const int fds[FAC
 }
 
 /* --- a name is started */
-
-/* kata-agent connects as soon as it sees the file: it is listened on from the first moment. */
-static int
-open_listener(const struct face_listen *l, struct err *e)
-{
-	char dir[sizeof(l->address.path)];
-	const char *slash = strrchr(l->address.path, '/');
-	int fd;
-
-	if (l->address.path[0] != '\0' && slash != l->address.path) {
-		snprintf(dir, sizeof(dir), "%.*s", (int)(slash - l->address.path), l->address.path);
-		fd = fs_make_dirs(dir, 0755, e);
-		if (fd < 0)
-			return fd;
-		close(fd);
-	}
-	return address_listen(&l->address, e);
-}
 
 /*
  * 1: we are the agent; 0: there is one and it serves our sockets. Who was the agent may be dying just now: then the next try

@@ -198,6 +198,7 @@ take_common(struct face_start *f, struct err *e)
 	f->own_config = opt.own;
 	f->run_dir = opt.run_dir != NULL ? opt.run_dir : RUN_DIR;
 	f->cmdline = opt.cmdline;
+	f->log_named = opt.log != NULL;
 	f->initdata = opt.initdata != NULL || opt.digest != NULL || opt.toml != NULL ||
 	    (opt.config != NULL && strncmp(opt.config, INITDATA_DIR "/", strlen(INITDATA_DIR "/")) == 0);
 	if (opt.log != NULL && !log_level_parse(opt.log, &f->log))

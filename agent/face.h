@@ -32,6 +32,7 @@ struct face_start {
 	const char		*cmdline;	/* the kernel's; NULL: /proc/cmdline */
 	int			 ready;		/* descriptor; -1: none */
 	enum log_level		 log;
+	bool			 log_named;	/* on the command line, which settings do not change */
 	bool			 done;		/* help or version was asked for and printed */
 };
 

@@ -5,15 +5,18 @@
 #include "lib/base.h"
 
 #include "agent/config.h"
+#include "agent/credentials.h"
+#include "agent/keyjob.h"
 #include "agent/pulljob.h"
 #include "agent/staging.h"
+#include "agent/store.h"
 #include "image/reference.h"
 #include "lib/fs.h"
 
 struct order {
 	struct config	config;
 	char		image[LIMIT_REFERENCE + 16], bundle[LIMIT_PATH + 1];
-	bool		sweep;
+	uint16_t	what;		/* M_JOB_PULL, M_JOB_SWEEP or M_JOB_CREDENTIALS */
 	char		plain_http[NET_PLAIN_HTTP_MAX + 1];
 };
 
@@ -107,6 +110,14 @@ check_image(const char *image, struct err *e)
 	return rc;
 }
 
+static const char *
+store_of(const struct order *o)
+{
+	const char *store = get(&o->config, SET_IMAGE_STORE);
+
+	return store != NULL ? store : PULL_STORE_DEFAULT;
+}
+
 static int
 pull(struct order *o, struct pulljob_result *out, struct err *e)
 {
@@ -115,6 +126,8 @@ pull(struct order *o, struct pulljob_result *out, struct err *e)
 
 	if (rc == 0)
 		rc = set_options(o, &p, e);
+	if (rc == 0)
+		rc = store_of_this_boot(store_of(o), STORE_BOOT_ID, e);
 	return rc < 0 ? rc : pulljob_run(&p, out, e);
 }
 
@@ -122,12 +135,33 @@ pull(struct order *o, struct pulljob_result *out, struct err *e)
 static void
 sweep(const struct order *o)
 {
-	const char *store = get(&o->config, SET_IMAGE_STORE);
+	const char *store = store_of(o);
 
-	if (store == NULL)
-		store = PULL_STORE_DEFAULT;
 	staging_sweep(o->bundle, get(&o->config, SET_IMAGE_WORK_DIR));
 	staging_sweep(store, store);
+}
+
+static int
+write_credentials(const struct order *o, struct monitor *m, struct err *e)
+{
+	autoclose int key = -1;
+	int rc = monitor_open_image(m, JOB_FD_IMAGE, false, e);
+
+	if (rc == 0)
+		rc = keyjob_start(m, get(&o->config, SET_KBC), &key, e);
+	return rc < 0 ? rc : credentials_write(m, key, config_get(&o->config, SET_KBC_CREDENTIALS), e);
+}
+
+/* Nobody waits for the result; what fails is in the log. */
+static void
+credentials(const struct order *o)
+{
+	struct monitor m;
+	struct err e = { 0 };
+
+	if (write_credentials(o, &m, &e) < 0)
+		log_error("not all files of %s are there: %s", settings[SET_KBC_CREDENTIALS].name, e.msg);
+	monitor_close(&m);
 }
 
 static int
@@ -147,6 +181,7 @@ take_order(struct order *o, struct err *e)
 		{ .type = M_JOB_CONFIG, .fds = 1 },
 		{ .type = M_JOB_PULL, .max_len = KIB(8) },
 		{ .type = M_JOB_SWEEP, .max_len = KIB(8) },
+		{ .type = M_JOB_CREDENTIALS },
 		{ 0 },
 	};
 
@@ -164,10 +199,11 @@ take_order(struct order *o, struct err *e)
 			continue;
 		}
 		r = msg_reader(&m);
-		o->sweep = m.type == M_JOB_SWEEP;
-		if (!o->sweep)
+		o->what = m.type;
+		if (m.type == M_JOB_PULL)
 			msg_get_str(&r, o->image, sizeof(o->image));
-		msg_get_str(&r, o->bundle, sizeof(o->bundle));
+		if (m.type != M_JOB_CREDENTIALS)
+			msg_get_str(&r, o->bundle, sizeof(o->bundle));
 		return msg_get_end(&r) ? 0 : err_set(e, ERR_PROTO, "order that cannot be read");
 	}
 }
@@ -195,8 +231,10 @@ serve(struct err *e)
 
 	config_init(&o.config);
 	rc = take_order(&o, e);
-	if (rc == 0 && o.sweep)
+	if (rc == 0 && o.what == M_JOB_SWEEP)
 		sweep(&o);
+	else if (rc == 0 && o.what == M_JOB_CREDENTIALS)
+		credentials(&o);
 	else if (rc == 0 && pull(&o, &result, &failed) == 0)
 		rc = answer(&result, e);
 	else if (rc == 0)

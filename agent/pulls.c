@@ -47,21 +47,21 @@ send_settings(int control, const struct config *c, struct err *e)
 	return msg_send(control, &m, -1, e);
 }
 
-/* A job process with its order; image NULL: it sweeps. */
+/* A job process with its order: M_JOB_PULL, M_JOB_SWEEP (no image) or M_JOB_CREDENTIALS (neither). */
 static int
-start_job(struct pulls *s, const char *image, const char *bundle, int *control, pid_t *pid, struct err *e)
+start_job(struct pulls *s, uint16_t what, const char *image, const char *bundle, int *control, pid_t *pid, struct err *e)
 {
 	autoclose int ours = -1;
 	automsg m;
 	int rc = monitor_start(s->opt.m, ROLE_JOB, &s->opt.m->image, 1, &ours, pid, e);
 
-	msg_init(&m, image != NULL ? M_JOB_PULL : M_JOB_SWEEP, 0);
+	msg_init(&m, what, 0);
 	if (rc < 0)
 		return rc;
 	rc = send_settings(ours, s->opt.config, e);
 	if (rc == 0 && image != NULL)
 		rc = msg_put_str(&m, image, e);
-	if (rc == 0)
+	if (rc == 0 && bundle != NULL)
 		rc = msg_put_str(&m, bundle, e);
 	if (rc == 0)
 		rc = msg_send(ours, &m, -1, e);
@@ -80,8 +80,19 @@ sweep_after(struct pulls *s, const char *bundle)
 	struct err e = { 0 };
 	pid_t pid;
 
-	if (start_job(s, NULL, bundle, &control, &pid, &e) < 0)
+	if (start_job(s, M_JOB_SWEEP, NULL, bundle, &control, &pid, &e) < 0)
 		log_warning("what a killed pull has left is still there: %s", e.msg);
+}
+
+void
+pulls_credentials(struct pulls *s)
+{
+	autoclose int control = -1;
+	struct err e = { 0 };
+	pid_t pid;
+
+	if (start_job(s, M_JOB_CREDENTIALS, NULL, NULL, &control, &pid, &e) < 0)
+		log_error("%s: %s", settings[SET_KBC_CREDENTIALS].name, e.msg);
 }
 
 static void
@@ -145,7 +156,7 @@ on_start(void *arg, size_t slot, struct err *e)
 	struct pulls *s = arg;
 	struct process *p = &s->process[slot];
 	const struct flight *f = &s->flights.flight[slot];
-	int rc = start_job(s, f->image, f->bundle, &p->control, &p->pid, e);
+	int rc = start_job(s, M_JOB_PULL, f->image, f->bundle, &p->control, &p->pid, e);
 
 	if (rc == 0)
 		rc = loop_watch(s->opt.m->loop, p->control, POLLIN, on_job, p, e);

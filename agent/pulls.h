@@ -35,6 +35,9 @@ void pulls_left_all(struct pulls *);	/* all connections are gone */
  */
 int pulls_bundle(const char *bundles, const char *path, char out[LIMIT_PATH + 1], struct err *) must_check;
 
+/* A job of the same kind: writes the files of kbc.credentials. What fails is in the log. */
+void pulls_credentials(struct pulls *);
+
 /* For status: a line of JSON for each, "," between. */
 int pulls_status(const struct pulls *, struct buf *out, struct err *) must_check;
 

@@ -142,6 +142,7 @@ enum {
 	M_JOB_CONFIG,	/* monitor → job: fd: settings (config_format) */
 	M_JOB_PULL,	/* monitor → job: str image, str bundle */
 	M_JOB_SWEEP,	/* monitor → job, instead: str bundle: removes what a killed job has left */
+	M_JOB_CREDENTIALS,	/* monitor → job, instead: writes the files of kbc.credentials */
 	M_JOB_DONE,	/* job → monitor: err?, str manifest digest */
 	M_TEE_SETUP,	/* monitor → tee: str platform ("": the first there is), u8 sample allowed, u8 evidence for callers
 			 * (evidence.for_callers: 0 off, 1 labelled, 2 raw), u8 event log, u32 its pcr: for TEE_FD_RPC */

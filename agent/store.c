@@ -4,13 +4,18 @@
 #include "agent/store.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "lib/fs.h"
+#include "lib/limits.h"
+#include "lib/log.h"
 #include "lib/sys.h"
 
 #define LAYERS		"layers"
 #define LOCK		"lock"
+#define BOOT		"boot"
 #define DIR_FLAGS	(O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
 
 static int
@@ -70,6 +75,63 @@ store_close(struct store *s)
 	base_close(&s->layers);
 	base_close(&s->dir);
 }
+
+/* --- across boots */
+
+static bool
+in_memory(int dir)
+{
+	struct statfs fs;
+
+	return sys_fstatfs(dir, &fs) == 0 && (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
+}
+
+/* With the lock on file, so that of two that come first one empties it and the other waits. */
+static int
+compare_boot(const struct store *s, int file, struct span now, struct err *e)
+{
+	autobuf then = BUF(KIB(4));
+	int rc = fs_read_fd(file, BOOT, &then, e);
+
+	if (rc < 0 || span_eq(buf_span(&then), now))
+		return rc;
+	rc = fs_empty_dir(s->layers, e);
+	if (rc < 0)
+		return rc;
+	if (then.len > 0)
+		log_info("%s: what was made before this boot is removed", s->path);
+	if (ftruncate(file, 0) < 0 || lseek(file, 0, SEEK_SET) < 0 || sys_write_all(file, now.p, now.len) < 0)
+		return err_sys_as(e, ERR_STORAGE, "%s/" BOOT, s->path);
+	return 0;
+}
+
+int
+store_of_this_boot(const char *path, const char *boot, struct err *e)
+{
+	autobuf now = BUF(KIB(4));
+	autoclose int file = -1;
+	struct store s;
+	int rc = store_open(path, &s, e);
+
+	if (rc < 0)
+		return rc;
+	rc = fs_read_file(AT_FDCWD, boot, &now, e);
+	if (rc < 0 && in_memory(s.dir)) {
+		store_close(&s);
+		return 0;
+	}
+	if (rc < 0 || now.len == 0)
+		rc = err_set(e, ERR_STORAGE, "%s: cannot be read, so nobody can tell whether layers are of this boot", boot);
+	if (rc == 0) {
+		file = sys_openat(s.dir, BOOT, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		rc = file < 0 || flock(file, LOCK_EX) < 0 ? err_sys_as(e, ERR_STORAGE, "%s/" BOOT, s.path) :
+		    compare_boot(&s, file, buf_span(&now), e);
+	}
+	store_close(&s);
+	return rc;
+}
+
+/* --- layers */
 
 static void
 file_name(const char *name, unsigned flags, char out[NAME_MAX])

@@ -19,6 +19,13 @@ struct store {
 int store_open(const char *path, struct store *out, struct err *) must_check;
 void store_close(struct store *);
 
+/*
+ * Empties the store if what is in it was made before this boot: whoever had its disk meanwhile may have changed it. boot: the file
+ * that tells one boot from another (STORE_BOOT_ID). Without it -ERR_STORAGE, unless the store is in memory.
+ */
+#define STORE_BOOT_ID	"/proc/sys/kernel/random/boot_id"
+int store_of_this_boot(const char *path, const char *boot, struct err *) must_check;
+
 /* What must be known of a layer to put others above and below it. It is part of the file name. */
 enum {
 	STORE_BASE	= 1,	/* leaves directories to the layers below: right only as the lowest one */

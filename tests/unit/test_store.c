@@ -142,6 +142,49 @@ make_one(void *arg, struct err *why)
 }
 
 static void
+say_boot(const char *path, const char *text)
+{
+	autoclose int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	ok(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text), "a boot");
+}
+
+static void
+make_layer(const char *name)
+{
+	struct store_entry entry = { 0 };
+	struct store s;
+
+	open_store(&s);
+	is_int(store_begin(&s, name, &entry, &e), 1, "a layer");
+	works(store_finish(&entry, 0, &e), "is made");
+	store_end(&entry);
+	store_close(&s);
+}
+
+static void
+test_boots(void)
+{
+	char boot[96];
+
+	snprintf(boot, sizeof(boot), "%s/boot_id", top);
+	say_boot(boot, "one\n");
+	works(store_of_this_boot(place, boot, &e), "the first boot");
+	make_layer(B);
+	works(store_of_this_boot(place, boot, &e), "the same boot");
+	ok(there("layers/" B "-0"), "leaves what is there");
+	say_boot(boot, "two\n");
+	works(store_of_this_boot(place, boot, &e), "another boot");
+	ok(!there("layers/" B "-0"), "finds it empty");
+	make_layer(B);
+	ok(there("layers/" B "-0"), "and fills it again");
+	(void)unlink(boot);
+	say_boot(boot, "");
+	fails(store_of_this_boot(place, boot, &e), ERR_STORAGE, "a boot that says nothing");
+	ok(there("layers/" B "-0"), "touches nothing");
+}
+
+static void
 test_faults(void)
 {
 	struct store s;
