@@ -56,6 +56,13 @@ owner_of(const struct daemon *d, const struct name *n)
 	return (uint32_t)(n - d->names) + 1;
 }
 
+/* The first is our own socket, whichever name we were started by. */
+static bool
+is_hub(const struct name *n)
+{
+	return n != &n->d->names[0] && n->handed.program == PROGRAM_HUB;
+}
+
 static void
 tell_rpc_closed(struct daemon *d, const struct name *n)
 {
@@ -102,7 +109,7 @@ conclude(struct name *n)
 	if (n->conn >= 0 && handover_answer(n->conn, n->served ? NULL : &n->failed, &e) < 0)
 		log_error("%s: %s", program_name(n->handed.program), e.msg);
 	/* Not before its socket is served: a slow broker must not hold up kata-agent's start. */
-	if (n->served && n->handed.program == PROGRAM_HUB && config_get(&d->config, SET_KBC_CREDENTIALS)[0] != '\0')
+	if (n->served && is_hub(n) && config_get(&d->config, SET_KBC_CREDENTIALS)[0] != '\0')
 		pulls_credentials(d->pulls);
 	if (n->conn < 0 && n->served && n == &d->names[1] && ready_tell(&d->ready, &e) < 0)
 		log_error("%s", e.msg);
@@ -593,7 +600,7 @@ serve_name(struct daemon *d, struct name *n)
 {
 	int rc = n->conn >= 0 ? load_settings(d, &n->failed) : 0;
 
-	if (rc == 0 && n->handed.program == PROGRAM_HUB)
+	if (rc == 0 && is_hub(n))
 		rc = add_hub_socket(d, &n->handed, &n->failed);
 	if (rc == 0)
 		rc = give_listeners(d, n, &n->failed);

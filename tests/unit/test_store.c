@@ -182,6 +182,7 @@ test_boots(void)
 	say_boot(boot, "");
 	fails(store_of_this_boot(place, boot, &e), ERR_STORAGE, "a boot that says nothing");
 	ok(there("layers/" B "-0"), "touches nothing");
+	(void)unlink(boot);
 }
 
 static void
@@ -219,6 +220,7 @@ main(void)
 	run(test_killed);
 	run(test_closed_to_others);
 	run(test_links);
+	run(test_boots);
 	run(test_faults);
 	rmdir(top);
 	return tap_done();
