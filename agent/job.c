@@ -90,6 +90,7 @@ set_options(struct order *o, struct pulljob_options *p, struct err *e)
 	p->device_nodes = c->v[SET_IMAGE_DEVICES].text;
 	p->trusted = get(c, SET_STORAGE_TRUSTED);
 	p->measure = get(c, SET_MEASURE_PULL);
+	p->tee = get(c, SET_TEE);
 	p->mixed = config_true(c, SET_IMAGE_MIXED);
 	p->ctr = config_true(c, SET_IMAGE_CTR);
 	p->quiet = p->no_links = p->mount_point = true;
