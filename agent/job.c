@@ -80,7 +80,7 @@ set_options(struct order *o, struct pulljob_options *p, struct err *e)
 	p->signatures.sigstore_text = get(c, SET_IMAGE_SIGSTORE_TEXT);
 	p->signatures.gpg = get(c, SET_IMAGE_GPG);
 	p->kbc_params = get(c, SET_KBC);
-	p->no_broker_policy = !config_measured(c, SET_KBC);
+	p->distrusted_broker = !config_measured(c, SET_KBC);
 	p->work_dir = get(c, SET_IMAGE_WORK_DIR);
 	p->store = get(c, SET_IMAGE_STORE);
 	p->snapshot = get(c, SET_IMAGE_SNAPSHOT);

@@ -182,7 +182,10 @@ set_up_net(struct job *j, struct err *e)
 		net.no_creds = true;
 	}
 	if (rc == 0 && net.registries != NULL && keyjob_is_resource(net.registries)) {
-		rc = pass_resource(j, net.registries, NET_FILE_REGISTRIES, "registry-configuration", e);
+		rc = j->opt->distrusted_broker ?
+		    err_set(e, ERR_CONFIG, "%s: the key broker is the host's choice, and may not decide where images are from",
+		    net.registries) :
+		    pass_resource(j, net.registries, NET_FILE_REGISTRIES, "registry-configuration", e);
 		net.registries = NULL;
 		net.registries_text = "";
 	}
@@ -198,7 +201,7 @@ run_roles(struct job *j, struct err *e)
 		rc = key_setup_send(&j->keys, j->roles.key, j->opt->ctr, e);
 	if (rc == 0 && source_has_net(&j->source))
 		rc = set_up_net(j, e);
-	policy_setup_begin(&j->policy, &j->m, j->roles.key, j->keys.kbc_params != NULL && !j->opt->no_broker_policy);
+	policy_setup_begin(&j->policy, &j->m, j->roles.key, j->keys.kbc_params != NULL && !j->opt->distrusted_broker);
 	if (rc == 0)
 		rc = pull_setup_send(&j->setup, &j->policy, j->source.name, j->roles.pull, e);
 	j->snapshot.pull = j->roles.pull;

@@ -23,7 +23,7 @@ struct pulljob_options {
 	/* For callers that are not who started the program. */
 	bool			 no_links;	/* on the way to bundle, which is absolute */
 	bool			 mount_point;	/* rootfs is one in any case, where root may mount */
-	bool			 no_broker_policy;	/* the broker is not trusted to say what is accepted */
+	bool			 distrusted_broker;	/* the host chose it: it decides neither what is accepted nor where from */
 	struct net_options	 net;
 	struct signature_options signatures;
 	int			 image_fd;	/* of this executable, becomes the pull's; -1: it is opened */

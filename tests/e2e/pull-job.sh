@@ -5,6 +5,9 @@ set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname -- "$0")/lib.sh"
 
+# The event log of measured pulls shall not be that of this machine.
+! is_root || mount -t tmpfs pull-job /run
+
 agent=$bin/attestation-agent
 kid=default/key/one
 img=$work/img
@@ -89,6 +92,22 @@ insecure=127.0.0.9:1
 refused_by_job "plain http that nobody allowed" TLS "https://$registry" "$accept" "$ref:plain"
 insecure=$allowed
 
+pulled_by_job "measured where that can be" "$accept" MEASURE_PULL=on "$ref:plain"
+refused_by_job "measured, which it cannot be" "\(NO_TEE\|STORAGE\)" measure "$accept" MEASURE_PULL=required "$ref:plain"
+
+# What an initrd may lack. Mounts are in another name space then, so the root is flat.
+without_proc() {
+	unshare --mount sh -c 'umount -l /proc && [ ! -e /proc/self ] && "$@"' sh python3 "$e2e/job.py" "$agent" \
+		"REGISTRY_INSECURE=$insecure" "$accept" IMAGE_SNAPSHOT=flat "$ref:plain" "$bundle"
+}
+if need_root "without /proc"; then
+	fresh_target
+	run without_proc
+	check "without /proc" [ "$rc" -eq 0 ]
+	diag_file "$work/err"
+	check "without /proc: the tree is right" same_trees "$reference" "$bundle/rootfs"
+fi
+
 # --- of the broker -----------------------------------------------------------------------------
 
 policy_uri=kbs:///default/security-policy/test
@@ -110,6 +129,10 @@ refused_by_job "a key instead of credentials" CONFIG "of these types only" "$acc
 refused_by_job "credentials without broker" CONFIG "no key broker" "$accept" IMAGE_AUTH=kbs:///default/credential/test "$ref:plain"
 pulled_by_job "mirrors of the broker" "$accept" IMAGE_REGISTRIES=kbs:///default/registry-configuration/test "KBC=$kbc" \
 	nowhere.test/x/image:plain
+refused_by_job "mirrors of a broker that the host chose" CONFIG "where images are from" "$accept" "KBC=$kbc" --host-chose-broker \
+	IMAGE_REGISTRIES=kbs:///default/registry-configuration/test nowhere.test/x/image:plain
+pulled_by_job "credentials of a broker that the host chose" "$accept" IMAGE_AUTH=kbs:///default/credential/test "KBC=$kbc" \
+	--host-chose-broker "$private/test/private:plain"
 pulled_by_job "mirrors as a text" "$accept" "IMAGE_REGISTRIES_TEXT=[[registry]]
 prefix = \"nowhere.test/x\"
 location = \"$registry/test\"
