@@ -437,7 +437,7 @@ calls_gone(struct calls *cs, struct caller *caller, uint32_t stream)
 static void
 take_answer(struct calls *cs, struct request *c, const struct msg *m)
 {
-	autobuf out = { .max = SERVICES_ANSWER, .secret = !c->row->plain };
+	autobuf out = { .max = c->row->pipe + CALL_MAX, .secret = !c->row->plain };
 	struct msg_reader in = msg_reader(m);
 	struct err failed = { 0 };
 	bool end;

@@ -340,21 +340,21 @@ answer_version(struct msg_reader *r, maybe_unused struct span bytes, struct buf 
 #define OLD_TROUBLE		"[ERROR:attestation-agent] AA-KBC get resource failed"
 
 #define NONE_YET(package_service, name, at, what, words) \
-	{ .method = { package_service, name, 0 }, .backend = BACKEND_NONE, .faces = (at) | FACE_OWN, .feature = (what), \
+	{ .method = { package_service, name, 0, false }, .backend = BACKEND_NONE, .faces = (at) | FACE_OWN, .feature = (what), \
 	  .trouble = (words), .limit_ms = SECONDS(60) }
 
 const struct service services[] = {
-	{ .method = { ATTESTATION, "GetEvidence", 0 }, .backend = BACKEND_TEE, .call = CALL_EVIDENCE,
+	{ .method = { ATTESTATION, "GetEvidence", 0, false }, .backend = BACKEND_TEE, .call = CALL_EVIDENCE,
 	  .faces = FACE_ATTESTATION | FACE_OWN, .trouble = EVIDENCE_TROUBLE, .pipe = CALL_EVIDENCE_MAX, .plain = true,
 	  .limit_ms = SECONDS(60), .ask = ask_evidence, .answer = answer_evidence },
 	/* Devices beside the TEE (GPUs) are none here, and who asks is told so as the peers tell it: by nothing. */
-	{ .method = { ATTESTATION, "GetAdditionalEvidence", 0 }, .backend = BACKEND_HERE,
+	{ .method = { ATTESTATION, "GetAdditionalEvidence", 0, false }, .backend = BACKEND_HERE,
 	  .faces = FACE_ATTESTATION | FACE_OWN, .plain = true, .limit_ms = SECONDS(60), .ask = ask_nothing, .answer = answer_nothing },
-	{ .method = { ATTESTATION, "GetAdditionalTees", 0 }, .backend = BACKEND_HERE,
+	{ .method = { ATTESTATION, "GetAdditionalTees", 0, false }, .backend = BACKEND_HERE,
 	  .faces = FACE_ATTESTATION | FACE_OWN, .plain = true, .limit_ms = SECONDS(60), .ask = ask_nothing, .answer = answer_nothing },
-	{ .method = { ATTESTATION, "GetTeeType", 0 }, .backend = BACKEND_TEE, .call = CALL_TEE,
+	{ .method = { ATTESTATION, "GetTeeType", 0, false }, .backend = BACKEND_TEE, .call = CALL_TEE,
 	  .faces = FACE_ATTESTATION | FACE_OWN, .plain = true, .limit_ms = SECONDS(60), .ask = ask_nothing, .answer = answer_tee },
-	{ .method = { ATTESTATION, "ExtendRuntimeMeasurement", 0 }, .backend = BACKEND_TEE, .call = CALL_MEASURE,
+	{ .method = { ATTESTATION, "ExtendRuntimeMeasurement", 0, false }, .backend = BACKEND_TEE, .call = CALL_MEASURE,
 	  .faces = FACE_ATTESTATION | FACE_OWN, .trouble = MEASURE_TROUBLE, .plain = true,
 	  .limit_ms = SECONDS(60), .ask = ask_measure, .answer = answer_measure },
 	NONE_YET(ATTESTATION, "GetToken", FACE_ATTESTATION, "tokens", TOKEN_TROUBLE),
@@ -362,30 +362,30 @@ const struct service services[] = {
 	NONE_YET(ATTESTATION, "CheckInitData", FACE_ATTESTATION, "init data by call", NULL),
 	NONE_YET(ATTESTATION, "UpdateConfiguration", FACE_ATTESTATION, "configuration by call", NULL),
 
-	{ .method = { "api.GetResourceService", "GetResource", 0 }, .backend = BACKEND_KEY, .call = CALL_RESOURCE,
+	{ .method = { "api.GetResourceService", "GetResource", 0, false }, .backend = BACKEND_KEY, .call = CALL_RESOURCE,
 	  .faces = FACE_HUB | FACE_OWN, .trouble = "[CDH] [ERROR]: Get Resource failed", .pipe = LIMIT_RESOURCE,
 	  .limit_ms = SECONDS(60), .ask = ask_resource, .answer = answer_resource },
-	{ .method = { "api.ImagePullService", "PullImage", 0 }, .backend = BACKEND_MONITOR, .call = CALL_PULL,
+	{ .method = { "api.ImagePullService", "PullImage", 0, false }, .backend = BACKEND_MONITOR, .call = CALL_PULL,
 	  .faces = FACE_HUB | FACE_OWN, .word = "pull", .trouble = "[CDH] [ERROR]: Image Pull error", .plain = true,
 	  .limit_ms = PULL_MS, .ask = ask_pull, .answer = answer_pull },
 	NONE_YET("api.SealedSecretService", "UnsealSecret", FACE_HUB, "sealed secrets", "[CDH] [ERROR]: Unseal Secret failed"),
 	NONE_YET("api.SecureMountService", "SecureMount", FACE_HUB, "secure mounts", "[CDH] [ERROR]: Secure Mount failed"),
 
-	{ .method = { "keyprovider.KeyProviderService", "WrapKey", 0 }, .backend = BACKEND_KEY, .call = CALL_WRAP,
+	{ .method = { "keyprovider.KeyProviderService", "WrapKey", 0, false }, .backend = BACKEND_KEY, .call = CALL_WRAP,
 	  .faces = FACE_KEYPROVIDER | FACE_OWN, .limit_ms = SECONDS(60), .ask = ask_json, .answer = answer_json },
-	{ .method = { "keyprovider.KeyProviderService", "UnWrapKey", 0 }, .backend = BACKEND_KEY, .call = CALL_UNWRAP,
+	{ .method = { "keyprovider.KeyProviderService", "UnWrapKey", 0, false }, .backend = BACKEND_KEY, .call = CALL_UNWRAP,
 	  .faces = FACE_KEYPROVIDER | FACE_HUB | FACE_OWN, .limit_ms = SECONDS(60), .ask = ask_json, .answer = answer_json },
 
-	{ .method = { "getresource.GetResourceService", "GetResource", 0 }, .backend = BACKEND_KEY, .call = CALL_RESOURCE,
+	{ .method = { "getresource.GetResourceService", "GetResource", 0, false }, .backend = BACKEND_KEY, .call = CALL_RESOURCE,
 	  .faces = FACE_GETRESOURCE | FACE_OWN, .trouble = OLD_TROUBLE, .pipe = LIMIT_RESOURCE,
 	  .limit_ms = SECONDS(60), .ask = ask_old_resource, .answer = answer_old_resource },
 
-	{ .method = { "cacao.AgentService", "Status", 0 }, .backend = BACKEND_MONITOR, .call = CALL_STATUS,
+	{ .method = { "cacao.AgentService", "Status", 0, false }, .backend = BACKEND_MONITOR, .call = CALL_STATUS,
 	  .faces = FACE_OWN, .word = "status", .plain = true, .limit_ms = SECONDS(10), .ask = ask_nothing, .answer = answer_status },
-	{ .method = { "cacao.AgentService", "Version", 0 }, .backend = BACKEND_HERE,
+	{ .method = { "cacao.AgentService", "Version", 0, false }, .backend = BACKEND_HERE,
 	  .faces = FACE_OWN, .word = "version", .plain = true, .limit_ms = SECONDS(10), .ask = ask_nothing,
 	  .answer = answer_version },
-	{ .method = { NULL, NULL, 0 } },
+	{ .method = { NULL, NULL, 0, false } },
 };
 static_assert(ARRAY_LEN(services) <= 64 + 1, "a bit for each");
 
@@ -396,7 +396,7 @@ services_methods(void)
 
 	if (methods[0].service == NULL) {
 		for (int i = 0; services[i].method.service != NULL; i++)
-			methods[i] = (struct rpc_method){ services[i].method.service, services[i].method.name, i };
+			methods[i] = (struct rpc_method){ services[i].method.service, services[i].method.name, i, services[i].plain };
 	}
 	return methods;
 }

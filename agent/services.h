@@ -58,7 +58,7 @@ struct service {
 	const char		*feature;	/* BACKEND_NONE */
 	const char		*trouble;	/* stands before the error's text: "[CDH] [ERROR]: Get Resource failed"; NULL */
 	size_t			 pipe;		/* the answer comes through a pipe (M_CALL_PIPE), and so much at most; 0: no */
-	bool			 plain;		/* the answer is no secret: it need not take memory for secrets */
+	bool			 plain;		/* neither question nor answer is a secret: they need not take that memory */
 	int64_t			 limit_ms;	/* where the caller sets no time, and the most it may set */
 	/*
 	 * Neither is there for BACKEND_NONE. ask reads the caller's message and writes what M_CALL carries behind the call's

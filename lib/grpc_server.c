@@ -308,6 +308,7 @@ answer(struct rpc_server *base, uint32_t id, struct span message, struct err *e)
 
 	if (st == NULL || st->state != CALLED)
 		return 0;
+	st->out.secret = !base->service->methods[st->method].plain;
 	if (message.len > base->service->max_answer)
 		rc = submit_status(st, RPC_INTERNAL, "the answer is too large");
 	else if (grpc_message_format(message, &st->out, e) < 0)

@@ -25,6 +25,7 @@ int rpc_failure(enum rpc_status, struct span text, struct err *);
 struct rpc_method {
 	const char	*service, *name;	/* "package.Service", "Method" */
 	int		 id;			/* the owner's */
+	bool		 plain;			/* what it answers is no secret: it takes none of the memory for those */
 };
 
 struct rpc_service {

@@ -18,10 +18,14 @@ struct server {
 	struct rpc_server	 base;
 	struct ttrpc_reader	 reader;
 	uint64_t		 requests;	/* begun, ever */
-	uint32_t		 calls[RPC_CALLS];	/* streams that wait for an answer */
+	struct waiting {
+		uint32_t	 stream;
+		bool		 plain;
+	}			 calls[RPC_CALLS];	/* that wait for an answer */
 	unsigned		 ncalls;
-	struct buf		 out;		/* secret */
-	size_t			 written;	/* of out */
+	struct buf		 plain, secret;	/* whole frames to be written */
+	struct buf		*writing;	/* which of both has begun to go; NULL: neither */
+	size_t			 written;	/* of it */
 };
 
 static struct server *
@@ -34,7 +38,7 @@ static bool
 find_call(const struct server *s, uint32_t stream, unsigned *at)
 {
 	for (unsigned i = 0; i < s->ncalls; i++) {
-		if (s->calls[i] == stream) {
+		if (s->calls[i].stream == stream) {
 			*at = i;
 			return true;
 		}
@@ -43,20 +47,20 @@ find_call(const struct server *s, uint32_t stream, unsigned *at)
 }
 
 static int
-respond(struct server *s, uint32_t stream, const Ttrpc__Response *r, struct err *e)
+respond(struct buf *out, uint32_t stream, const Ttrpc__Response *r, struct err *e)
 {
 	struct ttrpc_frame f = {
 		.len = (uint32_t)protobuf_c_message_get_packed_size(&r->base),
 		.stream = stream,
 		.type = TTRPC_RESPONSE,
 	};
-	size_t before = s->out.len;
-	int rc = ttrpc_frame_format(&f, &s->out, e);
+	size_t before = out->len;
+	int rc = ttrpc_frame_format(&f, out, e);
 
 	if (rc == 0)
-		rc = pb_format(&r->base, &s->out, e);
+		rc = pb_format(&r->base, out, e);
 	if (rc < 0)
-		s->out.len = before;
+		out->len = before;
 	return rc;
 }
 
@@ -69,7 +73,7 @@ respond_status(struct server *s, uint32_t stream, enum rpc_status status, const 
 	st.code = (int32_t)status;
 	st.message = pb_bytes(span_str(why));
 	r.status = &st;
-	return respond(s, stream, &r, e);
+	return respond(&s->plain, stream, &r, e);
 }
 
 /* 0 for none; negative from the caller means that it has passed; parts of a millisecond count as a whole one. */
@@ -97,7 +101,7 @@ start_call(struct server *s, uint32_t stream, const Ttrpc__Request *r, struct er
 		return respond_status(s, stream, RPC_INVALID_ARGUMENT, "the stream is in use", e);
 	if (s->ncalls == service->max_calls)
 		return respond_status(s, stream, RPC_RESOURCE_EXHAUSTED, "too many calls at a time", e);
-	s->calls[s->ncalls++] = stream;
+	s->calls[s->ncalls++] = (struct waiting){ stream, service->methods[method].plain };
 	service->call(s->base.arg, stream, service->methods[method].id, timeout, pb_span(r->payload));
 	return 0;
 }
@@ -162,13 +166,15 @@ feed(struct rpc_server *base, struct span in, struct err *e)
 	}
 }
 
+/* false: nobody waits for it. *plain: what kind of answer it has. */
 static bool
-end_call(struct server *s, uint32_t stream)
+end_call(struct server *s, uint32_t stream, bool *plain)
 {
 	unsigned at;
 
 	if (!find_call(s, stream, &at))
 		return false;
+	*plain = s->calls[at].plain;
 	s->calls[at] = s->calls[--s->ncalls];
 	return true;
 }
@@ -178,31 +184,39 @@ answer(struct rpc_server *base, uint32_t stream, struct span message, struct err
 {
 	Ttrpc__Response r = TTRPC__RESPONSE__INIT;
 	struct server *s = of(base);
+	bool plain;
+	int rc;
 
-	if (!end_call(s, stream))
+	if (!end_call(s, stream, &plain))
 		return 0;
 	if (message.len > base->service->max_answer)
 		return respond_status(s, stream, RPC_INTERNAL, "the answer is too large", e);
 	r.payload = pb_bytes(message);
-	return respond(s, stream, &r, e);
+	rc = respond(plain ? &s->plain : &s->secret, stream, &r, e);
+	return rc == -ERR_NOMEM ? respond_status(s, stream, RPC_RESOURCE_EXHAUSTED, "no memory for the answer", e) : rc;
 }
 
 static int
 refuse(struct rpc_server *base, uint32_t stream, enum rpc_status status, const char *why, struct err *e)
 {
-	return end_call(of(base), stream) ? respond_status(of(base), stream, status, why, e) : 0;
+	bool plain;
+
+	return end_call(of(base), stream, &plain) ? respond_status(of(base), stream, status, why, e) : 0;
 }
 
+/* The other kind has its turn when all of this one is gone: frames stay whole. */
 static int
 pending(struct rpc_server *base, struct span *out, maybe_unused struct err *e)
 {
 	struct server *s = of(base);
 
-	*out = buf_span(&s->out);
-	if (out->len > 0) {
-		out->p += s->written;
-		out->len -= s->written;
-	}
+	if (s->writing == NULL && s->secret.len > 0)
+		s->writing = &s->secret;
+	else if (s->writing == NULL && s->plain.len > 0)
+		s->writing = &s->plain;
+	*out = (struct span){ NULL, 0 };
+	if (s->writing != NULL)
+		*out = (struct span){ s->writing->data + s->written, s->writing->len - s->written };
 	return 0;
 }
 
@@ -211,10 +225,13 @@ wrote(struct rpc_server *base, size_t n)
 {
 	struct server *s = of(base);
 
+	if (s->writing == NULL)
+		return;
 	s->written += n;
-	assert(s->written <= s->out.len);
-	if (s->written == s->out.len) {
-		buf_free(&s->out);
+	assert(s->written <= s->writing->len);
+	if (s->written == s->writing->len) {
+		buf_free(s->writing);
+		s->writing = NULL;
 		s->written = 0;
 	}
 }
@@ -239,7 +256,8 @@ free_server(struct rpc_server *base)
 	struct server *s = of(base);
 
 	ttrpc_reader_fini(&s->reader);
-	buf_free(&s->out);
+	buf_free(&s->plain);
+	buf_free(&s->secret);
 	sys_free(s);
 }
 
@@ -257,14 +275,16 @@ static const struct rpc_server_ops ops = {
 int
 ttrpc_server_new(const struct rpc_service *service, void *arg, struct rpc_server **out, struct err *e)
 {
+	/* All answers, and a refusal of each frame that fits in one feed. */
+	size_t most = service->max_calls * (service->max_answer + 64) + 16 * RPC_FEED;
 	struct server *s = sys_alloc(sizeof(*s));
 
 	assert(service->max_calls <= RPC_CALLS);
 	if (s == NULL)
 		return err_set(e, ERR_NOMEM, "ttrpc session");
 	s->base = (struct rpc_server){ &ops, service, arg };
-	/* All answers, and a refusal of each frame that fits in one feed. */
-	s->out = (struct buf)BUF_SECRET(service->max_calls * (service->max_answer + 64) + 16 * RPC_FEED);
+	s->plain = (struct buf)BUF(most);
+	s->secret = (struct buf)BUF_SECRET(most);
 	*out = &s->base;
 	return 0;
 }

@@ -7,9 +7,9 @@
 enum { ECHO_SAY = 7, ECHO_WAIT = 8 };
 
 static const struct rpc_method echo_methods[] = {
-	{ "test.Echo", "Say", ECHO_SAY },	/* answered at once */
-	{ "test.Echo", "Wait", ECHO_WAIT },	/* by the test */
-	{ NULL, NULL, 0 },
+	{ "test.Echo", "Say", ECHO_SAY, true },	/* answered at once */
+	{ "test.Echo", "Wait", ECHO_WAIT, false },	/* by the test */
+	{ NULL, NULL, 0, false },
 };
 
 struct echo {

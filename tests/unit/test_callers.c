@@ -21,7 +21,8 @@ static int called;
 static const char *name_seen;
 
 static const struct rpc_method methods[] = {
-	{ "test.Door", "Zero", 0 }, { "test.Door", "One", 1 }, { "test.Door", "Last", 63 }, { NULL, NULL, 0 },
+	{ "test.Door", "Zero", 0, true }, { "test.Door", "One", 1, true }, { "test.Door", "Last", 63, true },
+	{ NULL, NULL, 0, true },
 };
 
 static int

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "lib/pb.h"
+#include "lib/secret.h"
 #include "lib/ttrpc.pb-c.h"
 #include "tests/lib/echo.h"
 #include "tests/lib/fault.h"
@@ -223,6 +224,69 @@ test_calls(void)
 	rpc_server_free(echo.server);
 }
 
+/* What is secret and what is not lie in different places; frames stay whole, whichever comes while one is half written. */
+static void
+test_two_kinds(void)
+{
+	static const size_t cuts[] = { 0, 1, 10, 15 };
+
+	for (size_t i = 0; i < ARRAY_LEN(cuts); i++) {
+		struct echo echo = { 0 };
+		autobuf in = BUF(KIB(4)), out = BUF(KIB(4));
+		struct span rest, part = { NULL, 0 };
+		uint32_t stream;
+		char text[256];
+
+		works(ttrpc_server_new(&echo_service, &echo, &echo.server, &e), "a session");
+		add_request(&in, 1, "test.Echo", "Wait", "", 0);
+		add_request(&in, 3, "test.Echo", "Say", "open", 0);
+		works(rpc_feed(echo.server, buf_span(&in), &e), "a call that waits, and one that is answered");
+		works(rpc_pending(echo.server, &part, &e), "the answer");
+		ok(span_take(&part, cuts[i], &rest) && buf_add_span(&out, rest, &e) == 0, "%zu bytes of it go", cuts[i]);
+		rpc_wrote(echo.server, cuts[i]);
+		works(rpc_answer(echo.server, 1, SPAN_LIT("secret"), &e), "the other answer");
+		works(echo_drain(echo.server, &out, &e), "all goes");
+		rest = buf_span(&out);
+		is_int(next_response(&rest, &stream, text), RPC_OK, "one is whole");
+		ok(strcmp(text, stream == 3 ? "open" : "secret") == 0, "and right");
+		is_int(next_response(&rest, &stream, text), RPC_OK, "the other, too");
+		ok(strcmp(text, stream == 3 ? "open" : "secret") == 0, "and right");
+		is_int(rest.len, 0, "nothing else");
+		rpc_server_free(echo.server);
+	}
+}
+
+/* Others hold all memory for secrets: an answer becomes a refusal, and what is no secret comes. */
+static void
+test_no_secret_memory(void)
+{
+	struct echo echo = { 0 };
+	autobuf in = BUF(KIB(4)), out = BUF(KIB(4));
+	struct {
+		void	*p;
+		size_t	 size;
+	} held[1024];
+	struct span rest;
+	uint32_t stream;
+	char text[256];
+	size_t n = 0;
+
+	works(ttrpc_server_new(&echo_service, &echo, &echo.server, &e), "a session");
+	add_request(&in, 1, "test.Echo", "Wait", "", 0);
+	works(rpc_feed(echo.server, buf_span(&in), &e), "a call");
+	for (size_t size = KIB(64); size >= 64; size /= 2)
+		while (n < ARRAY_LEN(held) && (held[n].p = secret_alloc(size)) != NULL)
+			held[n++].size = size;
+	works(rpc_answer(echo.server, 1, SPAN_LIT("secret"), &e), "its answer finds no room");
+	works(echo_drain(echo.server, &out, &e), "something goes out");
+	rest = buf_span(&out);
+	is_int(next_response(&rest, &stream, text), RPC_RESOURCE_EXHAUSTED, "a refusal");
+	is_str(text, "no memory for the answer", "which says so");
+	rpc_server_free(echo.server);
+	while (n-- > 0)
+		secret_free(held[n].p, held[n].size);
+}
+
 /* Nothing but heads, as many as one feed holds. */
 static void
 test_flood(void)
@@ -421,6 +485,8 @@ main(void)
 	test_lengths();
 	test_after_large();
 	test_calls();
+	test_two_kinds();
+	test_no_secret_memory();
 	test_flood();
 	test_client();
 	test_answers();
