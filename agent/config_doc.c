@@ -115,9 +115,7 @@ take_key(struct doc_iter *it)
 	char name[sizeof(it->key)];
 	struct err e;
 
-	if (it->is_json && !json_ok(it->j.key))
-		key = (struct span){ 0 };
-	else if (it->is_json)
+	if (json_ok(it->j.key))
 		key = json_cstr(it->j.key, "a name", name, sizeof(name), &e) == 0 ? span_str(name) : json_raw(it->j.key);
 	log_escape(key.p, key.len, it->key, sizeof(it->key));
 }

@@ -20,7 +20,7 @@ is_text(struct span s, bool lines)
 		uint32_t c;
 		size_t n = utf8_decode(s, &c);
 
-		if (n == 0 || c == 0 || (c >= 0x7f && c < 0xa0))
+		if (n == 0 || (c >= 0x7f && c < 0xa0))
 			return false;
 		if (c < 0x20 && !(lines && (c == '\n' || c == '\t' || c == '\r')))
 			return false;
@@ -36,7 +36,7 @@ is_plain_path(struct span s)
 {
 	struct span part;
 
-	if (s.len < 2 || s.p[0] != '/' || s.p[s.len - 1] == '/' || s.len > LIMIT_PATH)
+	if (s.len < 2 || s.p[0] != '/' || s.p[s.len - 1] == '/')
 		return false;
 	s.p++;
 	s.len--;
@@ -224,7 +224,7 @@ keep_lines(const struct setting_def *d, struct span v, struct buf *out, struct e
 	while (rc == 0 && list != NULL && span_split(&left, '\n', &line)) {
 		if (n++ == CONFIG_LINES)
 			return err_set(e, ERR_CONFIG, "must not list more than %d", CONFIG_LINES);
-		if (line.len == 0 || line.len > CONFIG_LINE || !is_text(line, false) || !list->has(d, line))
+		if (line.len > CONFIG_LINE || !is_text(line, false) || !list->has(d, line))
 			return err_set(e, ERR_CONFIG, "must list %s%s", list->of, d->choices != NULL ? d->choices : "");
 		if (out->len > 0)
 			rc = buf_add_u8(out, '\n', e);

@@ -118,7 +118,7 @@ bad(void)
 		{ "format = 1\n[xyz]\n\"\" = 2\n", "line 3: there is no setting xyz." },
 		{ "format = 1\n[zzzzzzzzzzzzzzzzzz]\nqqqqqqqqqqqqqq = 2\n",
 		    "line 3: there is no setting zzzzzzzzzzzzzzzzzz.qqqqqqqqqqqqqq" },
-		{ "format = 1\n[cmdline]\nconfig_file = \"/a\"\n", NULL },
+		{ "format = 1\n[cmdline]\nconfig_file = \"/a\"\n", "line 3: there is no setting cmdline.config_file" },
 		{ "format = 1\n[vsock]\nhost_methods = [\"exec\"]\n", "line 3: vsock.host_methods must list only these: pull status version" },
 		{ "format = 1\n[aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]\nbbb = 2\n",
 		    "line 3: there is no setting of such a long name" },

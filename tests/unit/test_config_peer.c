@@ -157,6 +157,8 @@ image_table(void)
 {
 	works(read_as(HUB, "[kbc]\nname = \"a\"\n", ORIGIN_PEER), "without [image]");
 	ok(!image, "the command line speaks of images");
+	works(read_as(HUB, "[log]\n", ORIGIN_PEER), "with another one");
+	ok(!image, "neither");
 	works(read_as(HUB, "[image]\n", ORIGIN_PEER), "with an empty one");
 	ok(image, "it does not");
 	works(read_as(HUB, "{\"image\":{}}", ORIGIN_PEER), "in JSON");
@@ -266,7 +268,8 @@ refused(void)
 		{ HUB, "[image.registry_config]\nunqualified-search-registries = \"a\"\n",
 		    "line 1: image.registry_config: unqualified-search-registries must be a list" },
 		{ HUB, "[[image.registry_config.registry]]\nlocation = \"a.test\"\nmirror = 1\n", NULL },
-		{ HUB, "[[image.registry_config.registry]]\nlocation = \"a.test\"\nblocked = \"true\\n[[registry]]\"\n", NULL },
+		{ HUB, "[[image.registry_config.registry]]\nlocation = \"a.test\"\nblocked = \"true\\n[[registry]]\\nlocation = 'b.test'\"\n",
+		    NULL },
 		{ HUB, "[[image.registry_config.registry]]\nlocation = \"a test\"\n", NULL },
 		{ KATA, "aa_kbc_params = \"x\"\n", NULL },
 		{ KATA, "aa_kbc_params = {}\n", "line 1: aa_kbc_params: a string, a number, true or false is wanted" },
@@ -289,6 +292,11 @@ too_large(void)
 	config_fini(&c);
 	works(config_read_agent(&c, (struct span){ text, sizeof(text) - 1 }, ORIGIN_PEER, &e), "a large file");
 	fails(config_read_agent(&c, (struct span){ text, sizeof(text) }, ORIGIN_PEER, &e), ERR_CONFIG, "too large a file");
+	memset(text, ' ', sizeof(text));
+	text[0] = '{';
+	text[LIMIT_TOML - 1] = '}';
+	works(config_read_agent(&c, (struct span){ text, sizeof(text) - 1 }, ORIGIN_PEER, &e), "a large one of JSON");
+	fails(config_read_agent(&c, (struct span){ text, sizeof(text) }, ORIGIN_PEER, &e), ERR_CONFIG, "too large a one");
 }
 
 static void
