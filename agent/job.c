@@ -4,6 +4,8 @@
  */
 #include "lib/base.h"
 
+#include <poll.h>
+
 #include "agent/config.h"
 #include "agent/credentials.h"
 #include "agent/keyjob.h"
@@ -12,6 +14,8 @@
 #include "agent/store.h"
 #include "image/reference.h"
 #include "lib/fs.h"
+
+#define SWEEPS	20
 
 struct order {
 	struct config	config;
@@ -132,14 +136,19 @@ pull(struct order *o, struct pulljob_result *out, struct err *e)
 	return rc < 0 ? rc : pulljob_run(&p, out, e);
 }
 
-/* Layers in the store were made by the killed one, too. */
+/* Layers in the store were made by the killed one, too. Its roles die a moment after it, and hold its lock until then. */
 static void
 sweep(const struct order *o)
 {
 	const char *store = store_of(o);
 
-	staging_sweep(o->bundle, get(&o->config, SET_IMAGE_WORK_DIR));
-	staging_sweep(store, store);
+	for (int i = 0; i < SWEEPS; i++) {
+		bool bundle = staging_sweep(o->bundle, get(&o->config, SET_IMAGE_WORK_DIR));
+
+		if (staging_sweep(store, store) && bundle)
+			return;
+		(void)poll(NULL, 0, 200);
+	}
 }
 
 static int

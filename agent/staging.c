@@ -220,7 +220,7 @@ staging_open(const char *target, const char *work, unsigned flags, struct stagin
 	return 0;
 }
 
-void
+bool
 staging_sweep(const char *target, const char *work)
 {
 	autoclose int place = -1, area = -1;
@@ -231,9 +231,9 @@ staging_sweep(const char *target, const char *work)
 	if (place >= 0)
 		area = sys_openat(place, AREA, DIR_FLAGS, 0);
 	if (area < 0)
-		return;
+		return true;
 	sweep(area);
-	(void)unlinkat(place, AREA, AT_REMOVEDIR);	/* fails while others use it */
+	return unlinkat(place, AREA, AT_REMOVEDIR) == 0;	/* fails while others use it */
 }
 
 int

@@ -28,8 +28,8 @@ enum {
  * same file system. -ERR_STORAGE.
  */
 int staging_open(const char *target, const char *work, unsigned flags, struct staging *out, struct err *) must_check;
-/* Removes what killed makers left for this target and WORK, as the next one would. */
-void staging_sweep(const char *target, const char *work);
+/* Removes what killed makers left for this target and WORK, as the next one would. false: somebody still holds something. */
+bool staging_sweep(const char *target, const char *work);
 /* Is there something under the target's name that is more than an empty directory? */
 bool staging_target_exists(const struct staging *);
 /* Gives the staging directory (what NULL), or what in it, the target's name. */

@@ -311,7 +311,8 @@ class Guest:
             mount("-t", "overlay", "-o", f"lowerdir=/etc,upperdir={self.dir}/etc,workdir={self.dir}/work", "overlay", "/etc")
             write("/etc/cacao/policy.json", POLICY)
         write(self.dir + "/policy.json", POLICY)
-        write(self.config, f'format = 1\n\n[image]\npolicy = "{self.dir}/policy.json"\n\n[pull]\nbundles = ["{self.dir}"]\n')
+        write(self.config, f'format = 1\n\n[image]\npolicy = "{self.dir}/policy.json"\n'
+              f'store = "{self.dir}/store"\n\n[pull]\nbundles = ["{self.dir}"]\n')
 
     def say_on_cmdline(self, text):
         write(self.cmdline, "quiet ro panic=1 " + text + "\n")

@@ -58,7 +58,7 @@ def initdata(guest, broker):
     toml = {
         "aa.toml": '[token_configs.kbs]\nurl = "http://127.0.0.1:8080"\n\n[eventlog_config]\ninit_pcr = 17\n'
                    'enable_eventlog = false\n',
-        "cdh.toml": f'socket = "unix://{HUB_SOCK}"\n\n[kbc]\nname = "offline_fs_kbc"\nurl = "{broker}"\n\n[image]\n'
+        "cdh.toml": f'socket = "{guest.unix(HUB_SOCK)}"\n\n[kbc]\nname = "offline_fs_kbc"\nurl = "{broker}"\n\n[image]\n'
                     'max_concurrent_layer_downloads_per_image = 2\n',
     }
     text = 'version = "0.1.0"\nalgorithm = "sha256"\n\n[data]\n' + "".join(f"\"{k}\" = '''\n{v}'''\n" for k, v in toml.items())

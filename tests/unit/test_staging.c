@@ -166,14 +166,13 @@ test_sweep_alone(void)
 		_exit(1);
 	}
 	ok(waitpid(pid, &status, 0) == pid && there(".cacao-staging"), "a killed maker's work");
-	staging_sweep(path("killed"), NULL);
-	ok(!there(".cacao-staging"), "is removed");
+	ok(staging_sweep(path("killed"), NULL) && !there(".cacao-staging"), "is removed");
 	works(staging_open(path("alive"), NULL, STAGING_ROOTFS, &s, &e), "a living one's");
-	staging_sweep(path("killed"), NULL);
+	ok(!staging_sweep(path("killed"), NULL), "is held by somebody");
 	staging_sweep("elsewhere", top);
 	ok(faccessat(s.area, s.name, F_OK, 0) == 0, "is not");
 	staging_close(&s);
-	staging_sweep(path("none/killed"), NULL);
+	ok(staging_sweep(path("none/killed"), NULL), "nothing is held where nothing is");
 	staging_sweep(path("killed"), path("none"));
 	ok(!there("none"), "where nothing is, nothing is made");
 }
