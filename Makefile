@@ -37,7 +37,7 @@ update = if cmp -s $(1).new $(1); then rm -f $(1).new; else mv -f $(1).new $(1);
 include mk/flavours.mk
 include mk/lint.mk
 
-.PHONY: all setup deps gpg update-lock demo unit check check-san check-build check-run check-san-run
+.PHONY: all setup deps gpg peers update-lock demo unit check check-san check-build check-run check-san-run
 .PHONY: lint fuzz fuzz-planted interop bench cover install clean distclean help FORCE
 
 ## all: the static binary build/attestation-agent, with links for its other names (the default)
@@ -77,7 +77,7 @@ check: setup
 	$(Q)$(MAKE) check-build
 	$(Q)$(MAKE) check-run
 
-check-build: all gpg $(UNIT:%=build/dev/tests/%) $(FUZZ:%=build/san/tests/replay_%)
+check-build: all gpg peers $(UNIT:%=build/dev/tests/%) $(FUZZ:%=build/san/tests/replay_%)
 check-run:
 	$(Q)tests/run.sh --label check --bin build $(UNIT:%=unit:build/dev/tests/%) \
 		$(FUZZ:%=fuzz:build/san/tests/replay_%) check:mk/check-binary.sh check:tests/policy/planted.sh $(E2E:%=e2e:%) $(BOOT:%=boot:%)
@@ -97,6 +97,10 @@ fuzz: $(FUZZ:%=build/fuzz/tests/fuzz_%)
 ## fuzz-planted: show that each fuzzer finds an overflow planted in its parser, in SECONDS=60 at most
 fuzz-planted:
 	$(Q)tests/fuzz/planted.sh $(SECONDS) $(FUZZ)
+
+## peers: ttrpc clients that are not ours, from Debian's packages (once, then kept)
+peers:
+	$(Q)tests/peers/build.sh build/peers || [ $$? -eq 77 ]
 
 ## interop: with a current Go, let its ocicrypt and our programs work on each other's images, and record it
 interop: all

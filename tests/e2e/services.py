@@ -277,4 +277,5 @@ def main():
             say(False, f"{test.__doc__ or test.__name__}: {e!r}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,8 @@
 //! Each answer is a line: ID STATUS HEX, of the message, or of the text where the status is not 0; -1: no answer.
 
 use std::io::{self, BufRead};
+use std::os::unix::io::IntoRawFd;
+use std::os::unix::net::UnixStream;
 use std::thread;
 use ttrpc::{Client, Code, Error, Request};
 
@@ -42,7 +44,9 @@ fn call(client: &Client, line: &str) {
 
 fn main() {
     let path = std::env::args().nth(1).expect("a socket");
-    let client = Client::connect(&format!("unix://{}", path)).expect("connected");
+    // Its own connect knows abstract sockets only.
+    let stream = UnixStream::connect(path).expect("connected");
+    let client = Client::new(stream.into_raw_fd());
     for line in io::stdin().lock().lines() {
         let line = line.expect("a line");
         let client = client.clone();
