@@ -1,5 +1,6 @@
 /*
- * address.h: where something is asked by gRPC or ttrpc: grpc:HOST:PORT, grpc:unix:///PATH, ttrpc: the same, cmd:PATH. We listen at such an address, or somebody else is asked there.
+ * address.h: where something is asked by gRPC or ttrpc: grpc:HOST:PORT, grpc:unix:///PATH, ttrpc: the same, cmd:PATH.
+ * We listen at such an address, or somebody else is asked there.
  */
 #ifndef AGENT_ADDRESS_H
 #define AGENT_ADDRESS_H
