@@ -179,6 +179,12 @@ check "it was one pull" [ "$(manifests)" -eq $((manifests + 1)) ]
 check "the bundle is whole" whole "$bundles/one"
 clear_bundles
 
+manifests=$(manifests)
+call --timeout 1 --pause 12 --again 2 "$slow_ref:plain" "$bundles/one"
+check "late, and back when it is over: the result was kept" [ "$(sed -n 2p "$work/out")" = "$digest" ]
+check "it was one pull, too" [ "$(manifests)" -eq $((manifests + 1)) ]
+clear_bundles
+
 # --- gone --------------------------------------------------------------------------------------------------------------
 
 gone_within() {	# NAME: the jobs end within a second, and nothing is left of them

@@ -291,6 +291,21 @@ test_limits(void)
 	happens("", "the new one waits");
 }
 
+static void
+test_all_left(void)
+{
+	begin();
+	flights_ask(&s, 1, "a", "/b/1", 0);
+	flights_ask(&s, 2, "a", "/b/2", 0);
+	flights_ask(&s, 3, "a", "/b/3", 0);
+	flights_left(&s, 2, false, 10);
+	flights_left(&s, 3, false, 10);
+	flights_over(&s, 2, "d", NULL, 20);
+	flights_left_all(&s, 30);
+	happens("+0 +1 +2 -0 -1", "all connections are gone: all end, in time or late");
+	is_int(s.flight[2].state, FLIGHT_FREE, "results are for nobody");
+}
+
 /* Numbers of calls may come again. */
 static void
 test_numbers(void)
@@ -315,6 +330,7 @@ main(void)
 	test_linger();
 	test_kept();
 	test_limits();
+	test_all_left();
 	test_numbers();
 	buf_free(&events);
 	return tap_done();

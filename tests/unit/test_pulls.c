@@ -355,6 +355,17 @@ test_linger(void)
 	is_int((int)heard.call[0], 2, "it alone");
 
 	begin();
+	pulls_ask(pulls, 1, "later", "/srv/b/1");
+	pulls_left(pulls, 1, false);
+	run_for(500);
+	ok(status_has("\"kept\""), "over while nobody waits: its result is kept");
+	is_int(heard.count, 0, "for who comes back");
+	pulls_ask(pulls, 2, "later", "/srv/b/1");
+	is_int(spawned, 2, "but not where its bundle is gone");
+	run_until(1);
+	is_str(heard.what[0], "sha256:good", "there it is pulled anew");
+
+	begin();
 	set("0");
 	pulls_ask(pulls, 3, "slow", "/srv/b/1");
 	pulls_left(pulls, 3, false);
