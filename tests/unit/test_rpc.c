@@ -1,6 +1,7 @@
 /* test_rpc.c: calls through the role rpc: who answers, how many at a time, and what ends them. */
 #include "lib/base.h"
 
+#include "agent/calls.h"
 #include "tests/lib/rpc_role.h"
 
 static void
@@ -130,6 +131,7 @@ test_depth(void)
 	arrives(w.key, &a, M_CALL_PIPE, "\3\0\0\0\x14kbs:///default/key/1\0\0\0\0", "the first");
 	arrives(w.key, &b, M_CALL_PIPE, "\3\0\0\0\x14kbs:///default/key/1\0\0\0\0", "the second");
 	ok(nothing_comes(w.key), "no third");
+	done(w.key, b.id + 1, "", 0);	/* an answer to the third is one to nothing */
 	advance(&w, 2000);
 	responds(fd, 5, RPC_DEADLINE_EXCEEDED, "time", "the third gives up");
 	done(w.key, b.id, "", 0);
@@ -209,6 +211,12 @@ test_lost(void)
 	done(w.key, c.id, "", 0);
 	responds(fd, 5, RPC_OK, "third", "what is late is passed over");
 
+	call(fd, 21, RESOURCE, SPAN_LIT(URI), 1000000);
+	msg_fini(&a);
+	arrives(w.key, &a, M_CALL_PIPE, "\3\0\0\0\x14kbs:///default/key/1\0\0\0\0", "one with much time");
+	advance(&w, 60001);
+	responds(fd, 21, RPC_DEADLINE_EXCEEDED, "time", "has not more than the row says");
+	done(w.key, a.id, "", 0);
 	call(fd, 7, RESOURCE, SPAN_LIT(URI), 10);
 	msg_fini(&a);
 	arrives(w.key, &a, M_CALL_PIPE, "\3\0\0\0\x14kbs:///default/key/1\0\0\0\0", "another");
@@ -240,10 +248,11 @@ test_flight(void)
 {
 	struct world w;
 	automsg m;
-	int fd, got = 0;
+	int fd, door, more[2], got = 0;
 
 	start(&w);
-	fd = connect_to(&w, offer(&w, FACE_OWN, HUB));
+	door = offer(&w, FACE_OWN, HUB);
+	fd = connect_to(&w, door);
 	for (uint32_t i = 0; i < 65; i++)
 		call(fd, 2 * i + 1, PULL, SPAN_LIT(IMAGE), 0);
 	responds(fd, 129, RPC_RESOURCE_EXHAUSTED, "too many", "one too many");
@@ -255,6 +264,21 @@ test_flight(void)
 	is_int(got, 64, "all others are under way at once");
 	for (uint32_t i = 0; i < 64; i++)
 		responds(fd, 2 * i + 1, RPC_OK, "sha256:ab", "one of them");
+	for (int k = 0; k < 2; k++) {
+		more[k] = connect_to(&w, door);
+		for (uint32_t i = 0; i < CALLS_MAX / 2; i++)
+			call(more[k], 2 * i + 1, PULL, SPAN_LIT(IMAGE), 0);
+		call(more[k], 1001, PULL, SPAN_LIT(IMAGE), 0);
+		responds(more[k], 1001, RPC_RESOURCE_EXHAUSTED, "too many", "half of all there can be");
+	}
+	call(fd, 1001, VERSION, SPAN_LIT(""), 0);
+	responds(fd, 1001, RPC_RESOURCE_EXHAUSTED, "too many", "there is no place for another's");
+	close(more[0]);
+	close(more[1]);
+	while (msg_recv(w.control, rpc_rules, 300, &m, &e) == 1)	/* calls, and that nobody waits for them */
+		msg_fini(&m);
+	call(fd, 1003, VERSION, SPAN_LIT(""), 0);
+	responds(fd, 1003, RPC_OK, "version", "then there is again");
 	close(fd);
 	is_int(stop(&w), 0, "it ends with its monitor");
 }
