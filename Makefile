@@ -99,8 +99,10 @@ fuzz-planted:
 	$(Q)tests/fuzz/planted.sh $(SECONDS) $(FUZZ)
 
 ## peers: ttrpc clients that are not ours, from Debian's packages (once, then kept)
-peers:
-	$(Q)tests/peers/build.sh build/peers || [ $$? -eq 77 ]
+peers: build/peers/built
+build/peers/built: $(wildcard tests/peers/*.* tests/peers/rust/*.toml tests/peers/rust/src/*)
+	$(call say,PEERS,$(@D))
+	$(Q)if tests/peers/build.sh $(@D); then touch $@; else [ $$? -eq 77 ]; fi
 
 ## interop: with a current Go, let its ocicrypt and our programs work on each other's images, and record it
 interop: all

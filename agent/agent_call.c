@@ -192,10 +192,14 @@ call_agent(const struct agent_options *o, const struct method *m, const Protobuf
 
 /* --- the methods */
 
+/* answer: where the bytes are that the message out is made of, and how many there may be. */
 static int
-read_answer(const struct buf *answer, const ProtobufCMessageDescriptor *type, struct pb *out, struct err *e)
+ask(const struct agent_options *o, const struct method *m, const ProtobufCMessage *message, struct buf *answer,
+    const ProtobufCMessageDescriptor *type, struct pb *out, struct err *e)
 {
-	return pb_parse(buf_span(answer), type, "the agent's answer", out, e);
+	int rc = call_agent(o, m, message, answer, e);
+
+	return rc < 0 ? rc : pb_parse(buf_span(answer), type, "the agent's answer", out, e);
 }
 
 /* A word that may be printed as it is. */
@@ -217,10 +221,8 @@ agent_status(const struct agent_options *o, struct buf *json, struct err *e)
 	AttestationAgent__Empty m = ATTESTATION_AGENT__EMPTY__INIT;
 	autobuf answer = BUF(LIMIT_PROVIDER_JSON + KIB(1));
 	autopb pb = { 0 };
-	int rc = call_agent(o, &method, &m.base, &answer, e);
+	int rc = ask(o, &method, &m.base, &answer, &cacao__json__descriptor, &pb, e);
 
-	if (rc == 0)
-		rc = read_answer(&answer, &cacao__json__descriptor, &pb, e);
 	return rc < 0 ? rc : buf_add_span(json, pb_span(((const Cacao__Json *)pb.message)->text), e);
 }
 
@@ -234,9 +236,7 @@ agent_resource(const struct agent_options *o, const char *uri, struct buf *secre
 	int rc;
 
 	m.uri = pb_bytes(span_str(uri));
-	rc = call_agent(o, &method, &m.base, &answer, e);
-	if (rc == 0)
-		rc = read_answer(&answer, &api__get_resource_response__descriptor, &pb, e);
+	rc = ask(o, &method, &m.base, &answer, &api__get_resource_response__descriptor, &pb, e);
 	return rc < 0 ? rc : buf_add_span(secret, pb_span(((const Api__GetResourceResponse *)pb.message)->resource), e);
 }
 
@@ -250,9 +250,7 @@ agent_evidence(const struct agent_options *o, struct span data, struct buf *json
 	int rc;
 
 	m.runtime_data = pb_bytes(data);
-	rc = call_agent(o, &method, &m.base, &answer, e);
-	if (rc == 0)
-		rc = read_answer(&answer, &attestation_agent__get_evidence_response__descriptor, &pb, e);
+	rc = ask(o, &method, &m.base, &answer, &attestation_agent__get_evidence_response__descriptor, &pb, e);
 	return rc < 0 ? rc :
 	    buf_add_span(json, pb_span(((const AttestationAgent__GetEvidenceResponse *)pb.message)->evidence), e);
 }
@@ -264,10 +262,8 @@ agent_tee(const struct agent_options *o, char name[32], struct err *e)
 	AttestationAgent__Empty m = ATTESTATION_AGENT__EMPTY__INIT;
 	autobuf answer = BUF(KIB(1));
 	autopb pb = { 0 };
-	int rc = call_agent(o, &method, &m.base, &answer, e);
+	int rc = ask(o, &method, &m.base, &answer, &attestation_agent__get_tee_type_response__descriptor, &pb, e);
 
-	if (rc == 0)
-		rc = read_answer(&answer, &attestation_agent__get_tee_type_response__descriptor, &pb, e);
 	return rc < 0 ? rc : take_word(pb_span(((const AttestationAgent__GetTeeTypeResponse *)pb.message)->tee), name, 32, e);
 }
 
@@ -281,9 +277,7 @@ agent_token(const struct agent_options *o, const char *type, struct buf *secret,
 	int rc;
 
 	m.token_type = pb_bytes(span_str(type));
-	rc = call_agent(o, &method, &m.base, &answer, e);
-	if (rc == 0)
-		rc = read_answer(&answer, &attestation_agent__get_token_response__descriptor, &pb, e);
+	rc = ask(o, &method, &m.base, &answer, &attestation_agent__get_token_response__descriptor, &pb, e);
 	return rc < 0 ? rc : buf_add_span(secret, pb_span(((const AttestationAgent__GetTokenResponse *)pb.message)->token), e);
 }
 
@@ -298,9 +292,7 @@ agent_pull(const struct agent_options *o, const char *image, const char *bundle,
 
 	m.image_url = pb_bytes(span_str(image));
 	m.bundle_path = pb_bytes(span_str(bundle));
-	rc = call_agent(o, &method, &m.base, &answer, e);
-	if (rc == 0)
-		rc = read_answer(&answer, &api__image_pull_response__descriptor, &pb, e);
+	rc = ask(o, &method, &m.base, &answer, &api__image_pull_response__descriptor, &pb, e);
 	return rc < 0 ? rc :
 	    take_word(pb_span(((const Api__ImagePullResponse *)pb.message)->manifest_digest), digest, 160, e);
 }

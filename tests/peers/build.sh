@@ -10,15 +10,12 @@ crates=/usr/share/cargo/registry
 [ -d /usr/share/gocode/src/github.com/containerd/ttrpc ] && command -v go >/dev/null || exit 77
 ls -d "$crates"/ttrpc-0.* >/dev/null 2>&1 && command -v cargo >/dev/null || exit 77
 
-if [ ! -x "$dir/bin/peer-go" ] || [ "$here/peer.go" -nt "$dir/bin/peer-go" ]; then
-	GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE=$dir/go GOFLAGS=-trimpath CGO_ENABLED=0 HOME=$dir \
-		go build -o "$dir/bin/peer-go" "$here/peer.go"
-fi
-if [ ! -x "$dir/bin/peer-rust" ] || [ "$here/rust/src/main.rs" -nt "$dir/bin/peer-rust" ]; then
-	cp -R "$here/rust/." "$dir/rust/"
-	mkdir -p "$dir/cargo"
-	printf '[source.crates-io]\nreplace-with = "debian"\n[source.debian]\ndirectory = "%s"\n' "$crates" >"$dir/cargo/config.toml"
-	cd "$dir/rust"
-	CARGO_HOME=$dir/cargo HOME=$dir cargo build --offline --quiet --target-dir "$dir/target"
-	cp "$dir/target/debug/peer" "$dir/bin/peer-rust"
-fi
+GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE=$dir/go GOFLAGS=-trimpath CGO_ENABLED=0 HOME=$dir \
+	go build -o "$dir/bin/peer-go" "$here/peer.go"
+
+cp -R "$here/rust/." "$dir/rust/"
+mkdir -p "$dir/cargo"
+printf '[source.crates-io]\nreplace-with = "debian"\n[source.debian]\ndirectory = "%s"\n' "$crates" >"$dir/cargo/config.toml"
+cd "$dir/rust"
+CARGO_HOME=$dir/cargo HOME=$dir cargo build --offline --quiet --target-dir "$dir/target"
+cp "$dir/target/debug/peer" "$dir/bin/peer-rust"
