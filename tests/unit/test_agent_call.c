@@ -181,6 +181,7 @@ test_refusals(void)
 	refused(RESOURCE, 5, "[CDH] [ERROR]: Get Resource failed: no such", ERR_KEY_NOTFOUND, "the agent: no such");
 	refused(RESOURCE, 13, "[CDH] [ERROR]: Get Resource failed", ERR_SYS, "the agent: [CDH] [ERROR]: Get Resource failed");
 	refused(RESOURCE, 14, "", ERR_NET, "the agent: UNAVAILABLE");
+	refused(RESOURCE, 7, "x", ERR_SYS, "the agent: x");
 	refused(RESOURCE, 9, "x", ERR_CONFIG, "the agent: x");
 	refused(RESOURCE, 99, "x", ERR_SYS, "the agent: x");
 	refused(RESOURCE, -1, "", ERR_SYS, "the agent: UNKNOWN");

@@ -53,6 +53,20 @@ test_list(void)
 	fails(parse(argv), ERR_USAGE, "one more");
 }
 
+static void
+test_other(void)
+{
+	static const char *const none[] = { NULL }, *const some[] = { "key", "file", NULL };
+
+	is_int(PARSE("a"), 1, "no option");
+	ok(options_other(table, none) == NULL, "then there is no other");
+	is_int(PARSE("--key=a", "--file", "x"), 0, "two options");
+	ok(options_other(table, some) == NULL, "both of the list");
+	is_str(options_other(table, none), "file", "the first that is not");
+	is_int(PARSE("--key=a", "--tls-verify=true"), 0, "a flag, with the value that it has anyway");
+	is_str(options_other(table, some), "tls-verify", "is one that was given");
+}
+
 int
 main(void)
 {
@@ -79,5 +93,6 @@ main(void)
 	is_int(PARSE("-"), 1, "- is an operand");
 	is_int(PARSE("a", "--help", "--nonsense"), 0, "--help wins over what follows");
 	ok(help, "and is told");
+	test_other();
 	return tap_done();
 }
