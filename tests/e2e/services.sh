@@ -74,6 +74,10 @@ start attestation-agent --own-config "$work/agent.toml" -a "unix://$run/aa.sock"
 agent_pid=$name_pid
 start confidential-data-hub -s "unix://$run/cdh.sock"
 
+rpc() { # its pid
+	"$aa" status --run-dir "$run/cacao" --json | jq '.roles[] | select(.name == "rpc") | .pid'
+}
+rpc_pid=$(rpc)
 callers() { # PROGRAM [ARGUMENTS]: /usr/bin/python3 is the one that has Debian's grpcio
 	callers_program=$1
 	shift
@@ -98,6 +102,15 @@ grpc_aa=$(port) grpc_hub=$(port) grpc_keys=$(port) grpc_resource=$(port)
 start attestation-agent --own-config "$work/agent.toml" -a "$grpc_aa" -k "$grpc_keys" -g "$grpc_resource"
 start confidential-data-hub -s "$grpc_hub"
 callers peers.py grpc "$grpc_aa" "$grpc_hub" "$grpc_keys" "$grpc_resource"
+
+# --- frames that were cut, changed or never end, at the agent
+for test in calls many cuts flips odd reader; do
+	adopt timeout -k 5 100 /usr/bin/python3 "$e2e/providers.py" "$test" "ttrpc:unix://$run/keyprovider.sock"
+done
+for test in calls cuts flips reader; do
+	adopt timeout -k 5 100 /usr/bin/python3 "$e2e/providers.py" "$test" "grpc:$grpc_keys"
+done
+check 'its callers have not cost a process' test "$rpc_pid" = "$(rpc)"
 
 check 'the agent has survived' kill -0 "$agent_pid"
 check 'a line for each call' grep -Eq \
