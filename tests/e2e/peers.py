@@ -219,7 +219,10 @@ def main():
     together(doors[services.hub])
     for door in doors.values():
         door.leave()
-    say(before is None or comes_true(lambda: descriptors(rpc) <= before), f"{NAME}: no descriptor is left behind ({before})")
+    # grpcio keeps connections of closed channels as long as it likes
+    if before is None or PEER == "grpc":
+        return
+    say(comes_true(lambda: descriptors(rpc) <= before), f"{NAME}: no descriptor is left behind ({before})")
 
 
 main()
