@@ -11,6 +11,7 @@
 #define STUCK_MS	5000	/* after the most time that a call may have */
 #define SEND_MS		5000	/* for the monitor to take what it must not miss */
 #define WHY		700	/* an error with the words before it */
+#define LATE_MAX	16	/* as many as there are pulls at a time */
 
 /* key and tee serve one after the other: the next one is always there. The monitor serves all at once. */
 static const unsigned depths[BACKEND_COUNT] = { [BACKEND_KEY] = 2, [BACKEND_TEE] = 2, [BACKEND_MONITOR] = 64 };
@@ -31,6 +32,12 @@ struct request {
 struct calls {
 	struct calls_options	 opt;
 	struct request		 calls[CALLS_MAX];
+	/* Calls of the monitor whose time was over, for when their connections are closed; the oldest is forgotten. */
+	struct late {
+		uint32_t	 id;		/* 0: free */
+		struct caller	*caller;
+	}			 late[LATE_MAX];
+	unsigned		 nlate;		/* that there ever were */
 	uint32_t		 last_id;
 	bool			 log_all;
 };
@@ -119,8 +126,11 @@ tell_monitor(const struct calls *cs, uint16_t type, uint32_t id, uint8_t what)
 static void
 leave(struct calls *cs, struct request *c, bool closed)
 {
-	if (c->sent && c->row->backend == BACKEND_MONITOR)
+	if (c->sent && c->row->backend == BACKEND_MONITOR) {
 		tell_monitor(cs, M_CALL_LEFT, c->id, closed);
+		if (!closed)
+			cs->late[cs->nlate++ % LATE_MAX] = (struct late){ c->id, c->caller };
+	}
 	if (!c->sent || c->row->backend == BACKEND_MONITOR) {
 		forget(cs, c);
 		return;
@@ -418,9 +428,25 @@ calls_call(struct calls *cs, struct caller *caller, uint32_t stream, int method,
 	start(cs, c, message);
 }
 
+/* What he was late for goes on no longer. */
+static void
+end_late(struct calls *cs, const struct caller *caller)
+{
+	for (size_t i = 0; i < LATE_MAX; i++) {
+		struct late *l = &cs->late[i];
+
+		if (l->id == 0 || l->caller != caller)
+			continue;
+		tell_monitor(cs, M_CALL_LEFT, l->id, true);
+		*l = (struct late){ 0 };
+	}
+}
+
 void
 calls_gone(struct calls *cs, struct caller *caller, uint32_t stream)
 {
+	if (stream == 0)
+		end_late(cs, caller);
 	for (size_t i = 0; i < CALLS_MAX; i++) {
 		struct request *c = &cs->calls[i];
 

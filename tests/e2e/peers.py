@@ -153,6 +153,11 @@ def disconnect(path, name, service, method, message, backend):
         began = comes_true(lambda: pulls(bundle))
         door.leave()
         say(began and comes_true(lambda: not pulls(bundle)), f"{name}: the pull ends with its caller")
+        door, bundle = connect(path), services.new_bundle()
+        code, _ = ask(door, service, method, hanging(bundle), 1)
+        say(code == 4 and (PEER == "grpc" or pulls(bundle)), f"{name}: it goes on for who is late ({code})")
+        door.leave()
+        say(comes_true(lambda: not pulls(bundle)), f"{name}: until he leaves")
         return
     if backend is not None:
         with Stopped(backend):

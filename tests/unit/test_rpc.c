@@ -159,7 +159,7 @@ static void
 test_left(void)
 {
 	struct world w;
-	automsg a, b, left;
+	automsg a, b, first, left;
 	int fd, hub;
 
 	start(&w);
@@ -184,6 +184,8 @@ test_left(void)
 	call(fd, 5, "api.SealedSecretService", "UnsealSecret", SPAN_LIT(""), 0);
 	responds(fd, 5, RPC_UNAVAILABLE, "sealed", "the late answer is passed over");
 	close(fd);
+	arrives(w.control, &first, M_CALL_LEFT, "\1", "the caller of the first is gone");
+	is_int(first.id, a.id, "whose time was over");
 	arrives(w.control, &left, M_CALL_LEFT, "\1", "the caller of the second is gone");
 	is_int(left.id, b.id, "it is that");
 	is_int(stop(&w), 0, "it ends with its monitor");
