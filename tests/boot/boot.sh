@@ -6,7 +6,7 @@ set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname -- "$0")/../e2e/lib.sh"
 
-parts='pull evidence'
+parts='pull evidence vsock'
 boot=$top/tests/boot
 cache=$top/build/cache/kernel
 mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] ||
