@@ -32,4 +32,5 @@ done
 vsock_call evidence 1 4062 evidence
 aa-cli get-resource --socket /run/list/agent.sock kbs:///default/key/1 >/run/vsock.resource &&
 	grep -q 'the resource of a guest' /run/vsock.resource && tell "vsock own a resource"
+# shellcheck disable=SC2046 # one word for each
 kill $(jobs -p) 2>/dev/null
