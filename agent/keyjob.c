@@ -79,7 +79,8 @@ keyjob_check_type(const char *uri, const char *const types[], struct err *e)
 			return 0;
 		rc = buf_addf(&names, e, "%s%s", i > 0 ? ", " : "", types[i]);
 	}
-	return rc < 0 ? rc : err_set(e, ERR_CONFIG, "%s: here a broker is asked for resources of these types only: %s", uri, buf_str(&names));
+	return rc < 0 ? rc : err_set(e, ERR_CONFIG, "%s: here a broker is asked for resources of these types only: %s", uri,
+	    buf_str(&names));
 }
 
 int

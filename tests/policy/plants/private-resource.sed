@@ -1,2 +1,2 @@
-# agent/policy_setup.c: the kind of a resource is looked for anywhere in its name
-/^check_public(/,/^}/s/span_eq_str(type, public_types\[i\])/strstr(u.path, public_types[i]) != NULL/
+# agent/keyjob.c: the kind of a resource is looked for anywhere in its name
+/^keyjob_check_type(/,/^}/s/span_eq_str(type, types\[i\])/strstr(u.path, types[i]) != NULL/
