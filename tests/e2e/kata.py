@@ -6,6 +6,7 @@ usage: kata.py TEST...   Prints lines "ok NAME", "not ok NAME" for adopt of lib.
 import hashlib
 import os
 import random
+import signal
 import socket
 import sys
 import threading
@@ -18,7 +19,7 @@ from agents import (AA_SOCK, ATTESTATION, CC, HUB, HUB_SOCK, LAYER_KEY, PACKET, 
 
 INITDATA = CC + "/initdata"
 KEYPROVIDER, GETRESOURCE = CC + "/attestation-agent/keyprovider.sock", CC + "/attestation-agent/getresource.sock"
-TRIES = 100
+TRIES, ROUNDS = 100, 30
 
 
 # --- what kata-agent does
@@ -304,6 +305,20 @@ def test_moment():
             os.unlink(path)
     check(refused == 0, f"of {2 * TRIES} connections at the first moment none is refused", f"{refused} were")
     guest.remove()
+
+
+def test_first():
+    """The first call is what key is started for: it finds the settings there."""
+    got = []
+    for _ in range(ROUNDS):
+        guest = Guest()
+        guest.spawn(HUB, "-s", guest.unix(HUB_SOCK))
+        dial_at_once(guest.path(HUB_SOCK)).close()
+        got.append(result(guest.connect(), agents.get_resource("kbs:///default/key/1")))
+        guest.stop(signal.SIGKILL)
+        guest.remove()
+    wrong = [g for g in got if g != SECRET]
+    check(not wrong, f"the first call of {ROUNDS} agents, made at once, is answered", wrong)
 
 
 if __name__ == "__main__":

@@ -19,5 +19,6 @@ else
 	kata eras
 fi
 kata moment
+kata first
 
 plan

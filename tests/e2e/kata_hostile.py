@@ -284,9 +284,13 @@ def test_soak():
     before = sizes()
     n = rounds(time.monotonic() + seconds)
     until(lambda: all(fds == before[name][1] for name, (_, fds) in sizes().items()), 2)  # callers are going yet
+    sanitized = b"__asan_init" in read(agents.PROGRAM)
     for name, (kib, fds) in sizes().items():
-        check(kib - before[name][0] < 512 and fds == before[name][1],
-              f"{name}: memory and descriptors are flat", f"{before[name]}, after {n} calls {kib, fds}")
+        check(fds == before[name][1], f"{name}: its descriptors are as many as before", (before[name], fds))
+        if sanitized:
+            print(f"skip {name}: its memory is flat # sanitizers keep what is freed", flush=True)
+        else:
+            check(kib - before[name][0] < 512, f"{name}: its memory is flat", f"{before[name]}, after {n} calls {kib} KiB")
     print(f"# {n} calls in {seconds} s; " + ", ".join(f"{name} {kib} KiB" for name, (kib, _) in sizes().items()))
     w.end()
 

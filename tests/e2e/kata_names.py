@@ -164,6 +164,21 @@ def test_strangers():
     guest.remove()
 
 
+def test_ready():
+    """Readiness besides the socket: a line for --ready-fd (start waits for it), and what systemd wants to hear."""
+    guest = Guest()
+    where = guest.dir + "/notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(where)
+        s.settimeout(10)
+        for name, words in ((ATTESTATION, ["--attestation_sock", guest.unix(AA_SOCK)]), (HUB, ["-s", guest.unix(HUB_SOCK)])):
+            guest.spawn(name, *words, env={**os.environ, "NOTIFY_SOCKET": where})
+            said = s.recv(4096)
+            check(b"READY=1" in said and name in names_of(guest), f"{name}: systemd is told", said)
+    check(guest.spawn_ready(REST).ready, "a name without sockets is ready, too")
+    guest.remove()
+
+
 # --- deaths
 
 
