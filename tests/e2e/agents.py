@@ -21,7 +21,7 @@ import time
 import traceback
 
 import providers
-from providers import Failed, field, fields, frame, say, varint
+from providers import Failed, field, fields, frame, say
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 VECTORS = os.path.join(TOP, "tests/vectors")

@@ -6,16 +6,18 @@ usage: kata.py TEST...   Prints lines "ok NAME", "not ok NAME" for adopt of lib.
 import hashlib
 import os
 import random
+import select
 import signal
 import socket
+import subprocess
 import sys
-import threading
 import time
 import tomllib
 
 import agents
-from agents import (AA_SOCK, ATTESTATION, CC, HUB, HUB_SOCK, LAYER_KEY, PACKET, POLICY, REST, SECRET, UNAVAILABLE, Connection,
-                    Failed, Guest, Grpc, check, code, fields, read, until, write)
+import job
+from agents import (AA_SOCK, ATTESTATION, CC, HUB, HUB_SOCK, LAYER_KEY, PACKET, POLICY, REST, SECRET, Failed, Grpc, Guest, check,
+                    code, fields, until, write)
 
 INITDATA = CC + "/initdata"
 KEYPROVIDER, GETRESOURCE = CC + "/attestation-agent/keyprovider.sock", CC + "/attestation-agent/getresource.sock"
@@ -116,7 +118,8 @@ def calls_of_old(resources, keys, broker, name):
     check(result(resources, agents.by_path("/default/key/1", at, place)) == SECRET, f"{name}: GetResource by path")
     check(result(resources, agents.by_description("Policy", at, place)) == POLICY, f"{name}: GetResource by description")
     check(result(keys, agents.unwrap(PACKET, broker)) == LAYER_KEY, f"{name}: UnWrapKey")
-    check(code(resources.call, *agents.by_path("/default/key/1", at, "elsewhere")) not in (0, -1), f"{name}: another broker is refused")
+    check(code(resources.call, *agents.by_path("/default/key/1", at, "elsewhere")) not in (0, -1),
+          f"{name}: another broker is refused")
     check(code(resources.call, *agents.by_path("/default/key/key_id1", at, place)) == 5, f"{name}: a key is no resource")
     check(code(keys.call, *agents.by_path("/default/key/1", at, place)) not in (0, -1) if keys is not resources else True,
           f"{name}: each socket serves its own")
@@ -307,8 +310,41 @@ def test_moment():
     guest.remove()
 
 
+def role_answers_late(role, fds, setup, call, kind, extra):
+    """A role that finds a call before its settings: does it wait for them?"""
+    spare = [os.open("/dev/null", os.O_RDONLY) for _ in range(6)]  # low numbers are the role's
+    control, rpc = (socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2))
+    job.send(rpc[0], kind, call, extra)
+
+    def arrange():
+        os.dup2(control[1].fileno(), 3)
+        os.dup2(rpc[1].fileno(), fds)
+    mode = "root" if os.geteuid() == 0 else "user"
+    p = subprocess.Popen([f"cacao: {role}", "1", mode, "-1", "-1"], executable=agents.PROGRAM, env={}, pass_fds=(3, fds),
+                         preexec_fn=arrange, stdin=subprocess.DEVNULL)
+    for s in (control[1], rpc[1]):
+        s.close()
+    for fd in spare:
+        os.close(fd)
+    waits = not select.select([rpc[0]], [], [], 0.5)[0]
+    job.send(control[0], *setup)
+    rpc[0].settimeout(10)
+    answer = rpc[0].recv(4096)
+    control[0].close()
+    p.wait(10)
+    return waits and job.struct.unpack(">H", answer[:2])[0] == job.MESSAGE["M_CALL_DONE"]
+
+
 def test_first():
-    """The first call is what key is started for: it finds the settings there."""
+    """A call is what key and tee are started for: it lies there before their settings, and waits for them."""
+    number = {name: n for n, name in enumerate(job.names("agent/services.h", r"enum call \{"))}
+    r, w = os.pipe()
+    check(role_answers_late("key", 5, ("M_KEY_SETUP", job.text("") + b"\0"), bytes([number["CALL_RESOURCE"]]) +
+                            job.text("kbs:///default/key/1") + job.text(""), "M_CALL_PIPE", [w]),
+          "key answers no call before it has its settings")
+    check(role_answers_late("tee", 4, ("M_TEE_SETUP", job.text("") + bytes(7)), bytes([number["CALL_TEE"]]), "M_CALL", []),
+          "nor does tee")
+    os.close(r), os.close(w)
     got = []
     for _ in range(ROUNDS):
         guest = Guest()

@@ -11,12 +11,11 @@ import signal
 import socket
 import struct
 import sys
-import threading
 import time
 
 import agents
-from agents import (AA_SOCK, DEADLINE, EXHAUSTED, INVALID, SECRET, UNIMPLEMENTED, Connection, Guest, check, code, effort, field,
-                    fields, frame, read, until, varint)
+from agents import (AA_SOCK, DEADLINE, EXHAUSTED, INVALID, SECRET, UNIMPLEMENTED, Guest, check, code, effort, field, fields,
+                    frame, read, until)
 from providers import ttrpc_request
 
 RESOURCE = agents.get_resource("kbs:///default/key/1")
@@ -69,7 +68,8 @@ class World:
         c = self.guest.connect()
         c.call(*RESOURCE)
         deaths = [r.get("deaths", 0) for r in self.guest.status()["roles"]]
-        check(not any(deaths) and b"started anew" not in self.guest.log(), "no process has died of it", self.guest.log().decode()[-2000:])
+        log = self.guest.log()
+        check(not any(deaths) and b"started anew" not in log, "no process has died of it", log.decode()[-2000:])
         self.guest.remove()
 
 

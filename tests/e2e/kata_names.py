@@ -144,8 +144,8 @@ def test_strangers():
     as_user = dict(user=65534, group=65534, extra_groups=[])
     where = agents.tempfile.mkdtemp(prefix="stranger.")
     os.chown(where, 65534, 65534)
-    fails(guest.spawn(HUB, "-s", f"unix://{where}/hub.sock", **as_user), "ermission denied", "another user cannot start a part of it",
-          guest)
+    fails(guest.spawn(HUB, "-s", f"unix://{where}/hub.sock", **as_user), "ermission denied",
+          "another user cannot start a part of it", guest)
     p = subprocess.run([sys.executable, "-c", "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])",
                         guest.path(HUB_SOCK)], stderr=subprocess.PIPE, check=False, **as_user)
     check(b"PermissionError" in p.stderr, "nor call it")
@@ -154,7 +154,8 @@ def test_strangers():
     os.chmod(guest.path("/run/cacao/start.sock"), 0o666)
     caller = ("import socket, sys\ns = socket.socket(socket.AF_UNIX, %s)\ns.connect(sys.argv[1])\ns.settimeout(5)\n"
               "sys.exit(len(s.recv(1)))")
-    for kind, path, name in (("socket.SOCK_STREAM", HUB_SOCK, "call it"), ("socket.SOCK_SEQPACKET", "/run/cacao/start.sock", "join it")):
+    for kind, path, name in (("socket.SOCK_STREAM", HUB_SOCK, "call it"),
+                             ("socket.SOCK_SEQPACKET", "/run/cacao/start.sock", "join it")):
         p = subprocess.run([sys.executable, "-c", caller % kind, guest.path(path)], stderr=subprocess.PIPE, check=False, **as_user)
         check(p.returncode == 0, f"though the file's mode let him he could not {name}", p.stderr)
     check(guest.log().count(b"may not start") == 1 and b"turned away" in guest.log(), "the log tells")
@@ -268,7 +269,8 @@ def test_starters():
         check(hub.ready and code(c.call, *RESOURCE) == 0, "it can be started again")
     rest.kill()
     rest.wait()
-    check(until(lambda: names_of(guest) == [ATTESTATION, HUB]) and code(c.call, *RESOURCE) == 0, "api-server-rest ends: nothing else does")
+    check(until(lambda: names_of(guest) == [ATTESTATION, HUB]) and code(c.call, *RESOURCE) == 0,
+          "api-server-rest ends: nothing else does")
     attestation.kill()
     attestation.wait()
     check(until(lambda: c.closed and not processes(), 5), "the monitor dies: so do all others", processes())

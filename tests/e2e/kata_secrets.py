@@ -172,12 +172,14 @@ def test_canary():
     packet, broken = wrapped(), wrapped().replace(b"A256GCM", b"A256CTR")
     grpc_keys, grpc_resources = (f"127.0.0.1:{free_port()}" for _ in range(2))
     debug = ("--log-level", "debug")
-    guest.spawn_ready(ATTESTATION, "--keyprovider_sock", guest.unix(KEYPROVIDER), "--getresource_sock", guest.unix(GETRESOURCE), *debug)
+    guest.spawn_ready(ATTESTATION, "--keyprovider_sock", guest.unix(KEYPROVIDER), "--getresource_sock", guest.unix(GETRESOURCE),
+                      *debug)
     guest.spawn_ready(HUB, *debug)
     guest.spawn(ATTESTATION, "--keyprovider_sock", grpc_keys, "--getresource_sock", grpc_resources, *debug)
     guest.spawn_ready(REST, *debug)
-    doors = {"the hub": guest.connect(), "keyprovider": guest.connect(KEYPROVIDER), "getresource": guest.connect(GETRESOURCE),
-             "our own": guest.connect(OWN_SOCK), "keyprovider by gRPC": Grpc(grpc_keys), "getresource by gRPC": Grpc(grpc_resources)}
+    doors = {"the hub": guest.connect(), "our own": guest.connect(OWN_SOCK),
+             "keyprovider": guest.connect(KEYPROVIDER), "keyprovider by gRPC": Grpc(grpc_keys),
+             "getresource": guest.connect(GETRESOURCE), "getresource by gRPC": Grpc(grpc_resources)}
     old = [agents.by_path("/default/key/1", address=guest.keys), agents.by_description("Policy", address=guest.keys)]
     calls = [("the hub", RESOURCE, MARK), ("our own", RESOURCE, MARK)]
     calls += [(door, agents.unwrap(packet), LAYER) for door in ("the hub", "keyprovider", "our own", "keyprovider by gRPC")]
