@@ -693,8 +693,11 @@ be_agent(const struct face_start *f, struct handover *meeting, const int fds[FAC
 		rc = serve(&d, e);
 	pulls_free(d.pulls);
 	backends_free(d.backends);
-	for (size_t i = 0; i < NAMES_MAX; i++)
+	for (size_t i = 0; i < NAMES_MAX; i++) {
+		if (rc == 0 && d.names[i].served && d.names[i].conn >= 0)
+			handover_part(d.names[i].conn);
 		forget_name(&d.names[i]);
+	}
 	base_close(&d.rpc);
 	monitor_close(&d.m);
 	config_fini(&d.config);

@@ -179,6 +179,7 @@ handover_stay(int conn, struct err *e)
 		.role = "face", .words = WORD(STDIO), .paths = &none, .seccomp = SANDBOX_REQUIRE, .landlock = SANDBOX_TRY,
 	};
 	struct pollfd p = { .fd = conn, .events = POLLIN };
+	uint8_t byte;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(CACAO_NO_SECCOMP)
 	s.seccomp = s.landlock = SANDBOX_OFF;	/* the sanitizers' own calls; never in what is shipped */
@@ -187,7 +188,7 @@ handover_stay(int conn, struct err *e)
 		return -(int)e->code;
 	while (poll(&p, 1, -1) < 0 && errno == EINTR)
 		continue;
-	return err_set(e, ERR_CRASH, "the agent is gone");
+	return sys_read(conn, &byte, sizeof(byte)) > 0 ? 0 : err_set(e, ERR_CRASH, "the agent is gone");
 }
 
 /* --- the agent */
@@ -283,6 +284,14 @@ int
 handover_answer(int conn, const struct err *failed, struct err *e)
 {
 	return role_answer(conn, M_FACE_DONE, 0, failed, e);
+}
+
+void
+handover_part(int conn)
+{
+	struct err e;
+
+	(void)(handover_answer(conn, NULL, &e) < 0);	/* who is gone himself need not know */
 }
 
 void

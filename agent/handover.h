@@ -19,7 +19,7 @@ void handover_close(struct handover *);
 
 /* The starter: hands over its listening sockets and waits until they are served. Contradictory settings are an error. */
 int handover_send(int conn, const struct face_start *, const int fds[FACE_LISTEN], struct err *) must_check;
-/* And then does nothing but be there: returns when the agent has gone. */
+/* And then does nothing but be there: returns when the agent has gone; 0: as it was told to. */
 int handover_stay(int conn, struct err *) must_check;
 
 /* What the agent knows of a name that was started. */
@@ -43,6 +43,8 @@ int handover_accept(const struct handover *, pid_t *pid);
 /* A message of a starter: 1 all is there, 0 more will come or it has closed (*closed). */
 int handover_take(int conn, struct handed *, bool *closed, struct err *) must_check;
 int handover_answer(int conn, const struct err *failed, struct err *) must_check;
+/* It ends as it was told to, and not by accident. */
+void handover_part(int conn);
 /* Closes what is listened on and removes its files. */
 void handed_close(struct handed *);
 
