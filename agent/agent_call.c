@@ -16,12 +16,11 @@
 
 #define GRACE_MS	1000	/* the agent tells that the time is over; we only notice if it does not */
 
-/* A method, and what its refusals mean: codes by status, where that is not the general one. */
 struct method {
-	const char		*service, *name;
-	const enum err_code	*codes;
+	const char	*service, *name;
 };
 
+/* Of a refusal that does not name its code. */
 static const enum err_code general[RPC_STATUS_COUNT] = {
 	[RPC_CANCELLED]			= ERR_CANCELLED,
 	[RPC_INVALID_ARGUMENT]		= ERR_PARSE,
@@ -34,22 +33,6 @@ static const enum err_code general[RPC_STATUS_COUNT] = {
 	[RPC_DATA_LOSS]			= ERR_DIGEST,
 	[RPC_UNAUTHENTICATED]		= ERR_AUTH,
 };
-static const enum err_code of_resource[RPC_STATUS_COUNT] = { [RPC_NOT_FOUND] = ERR_KEY_NOTFOUND };
-static const enum err_code of_evidence[RPC_STATUS_COUNT] = {
-	[RPC_PERMISSION_DENIED]		= ERR_DENIED,
-	[RPC_FAILED_PRECONDITION]	= ERR_NO_TEE,
-	[RPC_UNAVAILABLE]		= ERR_EVIDENCE,
-};
-static const enum err_code of_pull[RPC_STATUS_COUNT] = {
-	[RPC_NOT_FOUND]			= ERR_IMAGE_NOTFOUND,
-	[RPC_PERMISSION_DENIED]		= ERR_POLICY,
-};
-/* What an image's keys are the reason of, is said in words (services_explain). */
-static const enum err_code of_keys[RPC_STATUS_COUNT] = {
-	[RPC_NOT_FOUND]			= ERR_KEY_NOTFOUND,
-	[RPC_PERMISSION_DENIED]		= ERR_DECRYPT,
-};
-
 /* --- finding it */
 
 static int
@@ -118,38 +101,41 @@ time_of(const struct agent_options *o, const struct service *row, int64_t *ms, s
 	return rc;
 }
 
+/* "text (NAME)": the code of this name, and text without it; ERR_NONE: there is none. */
 static enum err_code
-code_of(const struct method *m, const struct service *row, enum rpc_status status, const char *text)
+cut_code(char *text)
 {
-	const enum err_code *codes = m->codes;
+	size_t len = strlen(text);
+	char *name = strrchr(text, '(');
+	enum err_code code;
 
-	if ((unsigned)status >= RPC_STATUS_COUNT)
-		return ERR_SYS;
-	if (row->backend == BACKEND_NONE && status == RPC_UNAVAILABLE)
-		return ERR_UNSUPPORTED;
-	if (codes == of_pull && strstr(text, "Failed to decrypt") != NULL)
-		codes = of_keys;
-	if (codes != NULL && codes[status] != ERR_NONE)
-		return codes[status];
-	return general[status] != ERR_NONE ? general[status] : ERR_SYS;
+	if (name == NULL || name == text || name[-1] != ' ' || text[len - 1] != ')')
+		return ERR_NONE;
+	code = err_find(name + 1, (size_t)(text + len - 1 - (name + 1)));
+	if (code != ERR_NONE)
+		name[-1] = '\0';
+	return code;
 }
 
 /* The agent's own words; what stands before them is for callers that look for it. */
 static int
-refusal(const struct method *m, const struct service *row, const struct rpc_client *c, struct err *e)
+refusal(const struct service *row, const struct rpc_client *c, struct err *e)
 {
-	const char *text = buf_str(&c->text);
+	char words[sizeof(e->msg)], *text = words;
 	size_t trouble = row->trouble != NULL ? strlen(row->trouble) : 0;
-	enum err_code code = code_of(m, row, c->status, text);
+	enum err_code code;
 
+	snprintf(words, sizeof(words), "%s", buf_str(&c->text));
+	code = cut_code(words);
+	if (code == ERR_NONE && (unsigned)c->status < RPC_STATUS_COUNT)
+		code = general[c->status];
 	if (trouble > 0 && strncmp(text, row->trouble, trouble) == 0 && strncmp(text + trouble, ": ", 2) == 0)
 		text += trouble + 2;
-	return err_set(e, code, "the agent: %s", text[0] != '\0' ? text : rpc_status_name(c->status));
+	return err_set(e, code != ERR_NONE ? code : ERR_SYS, "the agent: %s", text[0] != '\0' ? text : rpc_status_name(c->status));
 }
 
 static int
-run(const struct method *m, const struct service *row, const struct rpc_call *call, int fd, struct buf *out,
-    struct err *e)
+run(const struct service *row, const struct rpc_call *call, int fd, struct buf *out, struct err *e)
 {
 	struct rpc_client *c = NULL;
 	void (*before)(int);
@@ -161,7 +147,7 @@ run(const struct method *m, const struct service *row, const struct rpc_call *ca
 	rc = rpc_client_run(c, fd, call->timeout_ms + GRACE_MS, out, e);
 	(void)signal(SIGPIPE, before);
 	if (rc < 0)
-		rc = c->done && c->status != RPC_OK ? refusal(m, row, c, e) : err_wrap(e, "the agent");
+		rc = c->done && c->status != RPC_OK ? refusal(row, c, e) : err_wrap(e, "the agent");
 	rpc_client_free(c);
 	return rc;
 }
@@ -187,7 +173,7 @@ call_agent(const struct agent_options *o, const struct method *m, const Protobuf
 	if (rc < 0)
 		return err_wrap(e, "no agent answers");
 	call.message = buf_span(&request);
-	return run(m, row, &call, fd, out, e);
+	return run(row, &call, fd, out, e);
 }
 
 /* --- the methods */
@@ -217,7 +203,7 @@ take_word(struct span s, char *out, size_t size, struct err *e)
 int
 agent_status(const struct agent_options *o, struct buf *json, struct err *e)
 {
-	static const struct method method = { "cacao.AgentService", "Status", NULL };
+	static const struct method method = { "cacao.AgentService", "Status" };
 	AttestationAgent__Empty m = ATTESTATION_AGENT__EMPTY__INIT;
 	autobuf answer = BUF(LIMIT_PROVIDER_JSON + KIB(1));
 	autopb pb = { 0 };
@@ -229,7 +215,7 @@ agent_status(const struct agent_options *o, struct buf *json, struct err *e)
 int
 agent_resource(const struct agent_options *o, const char *uri, struct buf *secret, struct err *e)
 {
-	static const struct method method = { "api.GetResourceService", "GetResource", of_resource };
+	static const struct method method = { "api.GetResourceService", "GetResource" };
 	Api__GetResourceRequest m = API__GET_RESOURCE_REQUEST__INIT;
 	autobuf answer = BUF_SECRET(LIMIT_RESOURCE + KIB(1));
 	autopb pb = { 0 };
@@ -243,7 +229,7 @@ agent_resource(const struct agent_options *o, const char *uri, struct buf *secre
 int
 agent_evidence(const struct agent_options *o, struct span data, struct buf *json, struct err *e)
 {
-	static const struct method method = { "attestation_agent.AttestationAgentService", "GetEvidence", of_evidence };
+	static const struct method method = { "attestation_agent.AttestationAgentService", "GetEvidence" };
 	AttestationAgent__GetEvidenceRequest m = ATTESTATION_AGENT__GET_EVIDENCE_REQUEST__INIT;
 	autobuf answer = BUF(SERVICES_ANSWER);
 	autopb pb = { 0 };
@@ -258,7 +244,7 @@ agent_evidence(const struct agent_options *o, struct span data, struct buf *json
 int
 agent_tee(const struct agent_options *o, char name[32], struct err *e)
 {
-	static const struct method method = { "attestation_agent.AttestationAgentService", "GetTeeType", of_evidence };
+	static const struct method method = { "attestation_agent.AttestationAgentService", "GetTeeType" };
 	AttestationAgent__Empty m = ATTESTATION_AGENT__EMPTY__INIT;
 	autobuf answer = BUF(KIB(1));
 	autopb pb = { 0 };
@@ -270,7 +256,7 @@ agent_tee(const struct agent_options *o, char name[32], struct err *e)
 int
 agent_token(const struct agent_options *o, const char *type, struct buf *secret, struct err *e)
 {
-	static const struct method method = { "attestation_agent.AttestationAgentService", "GetToken", of_evidence };
+	static const struct method method = { "attestation_agent.AttestationAgentService", "GetToken" };
 	AttestationAgent__GetTokenRequest m = ATTESTATION_AGENT__GET_TOKEN_REQUEST__INIT;
 	autobuf answer = BUF_SECRET(AGENT_TOKEN_MAX + KIB(1));
 	autopb pb = { 0 };
@@ -284,7 +270,7 @@ agent_token(const struct agent_options *o, const char *type, struct buf *secret,
 int
 agent_pull(const struct agent_options *o, const char *image, const char *bundle, char digest[160], struct err *e)
 {
-	static const struct method method = { "api.ImagePullService", "PullImage", of_pull };
+	static const struct method method = { "api.ImagePullService", "PullImage" };
 	Api__ImagePullRequest m = API__IMAGE_PULL_REQUEST__INIT;
 	autobuf answer = BUF(KIB(1));
 	autopb pb = { 0 };

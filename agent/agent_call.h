@@ -1,6 +1,6 @@
 /*
  * agent_call.h: one call to a running agent, at its own socket (FACE_OWN): for aa-cli. What is answered is bounded, and a
- * refusal becomes an error of ours: its text as the agent says it, and the code that its status stands for with this method.
+ * refusal becomes an error of ours again: its text and its code as the agent says them.
  */
 #ifndef AGENT_AGENT_CALL_H
 #define AGENT_AGENT_CALL_H

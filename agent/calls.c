@@ -387,7 +387,7 @@ start(struct calls *cs, struct request *c, struct span message)
 	} else if (right == CALLER_NOT_HERE) {
 		refuse_as(cs, c, RPC_UNIMPLEMENTED, "this socket does not offer it");
 	} else if (b == BACKEND_NONE) {
-		(void)(err_set(&e, ERR_SYS, "this version has no %s", c->row->feature) < 0);
+		(void)(err_set(&e, ERR_UNSUPPORTED, "this version has no %s", c->row->feature) < 0);
 		refuse(cs, c, RPC_UNAVAILABLE, &e);
 	} else if (take_request(c, message, &e) < 0) {
 		refuse_for(cs, c, &e);

@@ -483,7 +483,9 @@ void
 services_explain(const struct service *s, const struct err *failed, char *out, size_t size)
 {
 	bool pull = s->backend == BACKEND_MONITOR && s->call == CALL_PULL;
+	bool has_name = failed->code != ERR_NONE && failed->code != ERR_SYS;
 
-	snprintf(out, size, "%s%s%s%s", s->trouble != NULL ? s->trouble : "", s->trouble != NULL ? ": " : "",
-	    pull ? pull_words(failed->code) : "", failed->msg);
+	snprintf(out, size, "%s%s%s%s%s%s%s", s->trouble != NULL ? s->trouble : "", s->trouble != NULL ? ": " : "",
+	    pull ? pull_words(failed->code) : "", failed->msg, has_name ? " (" : "", has_name ? err_name(failed->code) : "",
+	    has_name ? ")" : "");
 }

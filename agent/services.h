@@ -81,7 +81,7 @@ uint64_t services_of(unsigned faces);		/* bits of methods that these doors offer
 /*
  * What a caller is told of a failure: trouble, and the text for pulls that kata's tests and people look for ("Image policy
  * rejected: Denied by policy", "Not authorized", "Failed to decrypt the image layer, please ensure that the decryption key
- * is placed and correct", "Failed to pull image"), then ours.
+ * is placed and correct", "Failed to pull image"), then ours, and its name in brackets: " (POLICY)".
  */
 void services_explain(const struct service *, const struct err *, char *out, size_t size);
 

@@ -133,6 +133,15 @@ err_name(enum err_code code)
 	return fact(code)->name;
 }
 
+enum err_code
+err_find(const char *name, size_t len)
+{
+	for (int code = ERR_NONE + 1; code < ERR_COUNT; code++)
+		if (strlen(facts[code].name) == len && memcmp(facts[code].name, name, len) == 0)
+			return (enum err_code)code;
+	return ERR_NONE;
+}
+
 int
 err_exit_status(enum err_code code)
 {

@@ -46,6 +46,7 @@ int err_wrap(struct err *, const char *fmt, ...) printf_like(2, 3);
 
 /* Facts of err.def. An unknown code is treated as BUG; ERR_NONE is "NONE", 0, "OK". */
 const char *err_name(enum err_code);
+enum err_code err_find(const char *name, size_t len);	/* ERR_NONE: there is none of this name */
 int err_exit_status(enum err_code);
 const char *err_rpc_status(enum err_code);
 bool err_may_retry(enum err_code);

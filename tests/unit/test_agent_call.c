@@ -178,27 +178,30 @@ refused(enum which w, int status, const char *text, enum err_code want, const ch
 static void
 test_refusals(void)
 {
-	refused(RESOURCE, 5, "[CDH] [ERROR]: Get Resource failed: no such", ERR_KEY_NOTFOUND, "the agent: no such");
+	refused(RESOURCE, 5, "[CDH] [ERROR]: Get Resource failed: no such (KEY_NOTFOUND)", ERR_KEY_NOTFOUND, "the agent: no such");
 	refused(RESOURCE, 13, "[CDH] [ERROR]: Get Resource failed", ERR_SYS, "the agent: [CDH] [ERROR]: Get Resource failed");
 	refused(RESOURCE, 14, "", ERR_NET, "the agent: UNAVAILABLE");
 	refused(RESOURCE, 7, "x", ERR_SYS, "the agent: x");
 	refused(RESOURCE, 9, "x", ERR_CONFIG, "the agent: x");
+	refused(RESOURCE, 9, "x (STORAGE)", ERR_STORAGE, "the agent: x");
+	refused(RESOURCE, 9, "x (NOTHING)", ERR_CONFIG, "the agent: x (NOTHING)");
+	refused(RESOURCE, 9, "x (NONE)", ERR_CONFIG, "the agent: x (NONE)");
+	refused(RESOURCE, 9, "x ()", ERR_CONFIG, "the agent: x ()");
+	refused(RESOURCE, 9, "(NET)", ERR_CONFIG, "the agent: (NET)");
+	refused(RESOURCE, 9, "x (TLS) y", ERR_CONFIG, "the agent: x (TLS) y");
+	refused(RESOURCE, 9, "x (TLS", ERR_CONFIG, "the agent: x (TLS");
 	refused(RESOURCE, 99, "x", ERR_SYS, "the agent: x");
 	refused(RESOURCE, -1, "", ERR_SYS, "the agent: UNKNOWN");
 	refused(RESOURCE, 13, "a\nb\033[2J", ERR_SYS, "the agent: a\\x0ab\\x1b[2J");
-	refused(EVIDENCE, 7, "[ERROR:attestation-agent] AA-KBC get evidence failed: off", ERR_DENIED, "the agent: off");
-	refused(EVIDENCE, 9, "none", ERR_NO_TEE, "the agent: none");
-	refused(EVIDENCE, 14, "busy", ERR_EVIDENCE, "the agent: busy");
-	refused(TEE, 9, "none", ERR_NO_TEE, "the agent: none");
-	refused(TOKEN, 14, "[ERROR:attestation-agent] AA-KBC get token failed: not yet", ERR_UNSUPPORTED, "the agent: not yet");
+	refused(EVIDENCE, 7, "[ERROR:attestation-agent] AA-KBC get evidence failed: off (DENIED)", ERR_DENIED, "the agent: off");
+	refused(EVIDENCE, 9, "none (NO_TEE)", ERR_NO_TEE, "the agent: none");
+	refused(TEE, 9, "none (NO_TEE)", ERR_NO_TEE, "the agent: none");
+	refused(TOKEN, 14, "[ERROR:attestation-agent] AA-KBC get token failed: not yet (UNSUPPORTED)", ERR_UNSUPPORTED,
+	    "the agent: not yet");
 	refused(STATUS, 4, "late", ERR_TIMEOUT, "the agent: late");
 	refused(STATUS, 12, "no", ERR_UNSUPPORTED, "the agent: no");
-	refused(PULL, 7, "[CDH] [ERROR]: Image Pull error: Image policy rejected: Denied by policy: x", ERR_POLICY,
+	refused(PULL, 7, "[CDH] [ERROR]: Image Pull error: Image policy rejected: Denied by policy: x (POLICY)", ERR_POLICY,
 	    "the agent: Image policy rejected: Denied by policy: x");
-	refused(PULL, 5, "Failed to pull image: x", ERR_IMAGE_NOTFOUND, "the agent: Failed to pull image: x");
-	refused(PULL, 5, "Failed to decrypt x", ERR_KEY_NOTFOUND, "the agent: Failed to decrypt x");
-	refused(PULL, 7, "Failed to decrypt x", ERR_DECRYPT, "the agent: Failed to decrypt x");
-	refused(PULL, 16, "Not authorized: x", ERR_AUTH, "the agent: Not authorized: x");
 	refused(PULL, 15, "x", ERR_DIGEST, "the agent: x");
 }
 

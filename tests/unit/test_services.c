@@ -306,17 +306,18 @@ test_failures(void)
 {
 	const struct service *pull = row("api.ImagePullService", "PullImage");
 
-	explains(pull, ERR_POLICY, "[CDH] [ERROR]: Image Pull error: Image policy rejected: Denied by policy: why");
-	explains(pull, ERR_AUTH, "[CDH] [ERROR]: Image Pull error: Not authorized: why");
+	explains(pull, ERR_POLICY, "[CDH] [ERROR]: Image Pull error: Image policy rejected: Denied by policy: why (POLICY)");
+	explains(pull, ERR_AUTH, "[CDH] [ERROR]: Image Pull error: Not authorized: why (AUTH)");
 	explains(pull, ERR_DECRYPT, "[CDH] [ERROR]: Image Pull error: Failed to decrypt the image layer, please ensure that the "
-	    "decryption key is placed and correct: why");
+	    "decryption key is placed and correct: why (DECRYPT)");
 	explains(pull, ERR_KEY_NOTFOUND, "[CDH] [ERROR]: Image Pull error: Failed to decrypt the image layer, please ensure that "
-	    "the decryption key is placed and correct: why");
-	explains(pull, ERR_NET, "[CDH] [ERROR]: Image Pull error: Failed to pull image: why");
-	explains(row("api.GetResourceService", "GetResource"), ERR_AUTH, "[CDH] [ERROR]: Get Resource failed: why");
+	    "the decryption key is placed and correct: why (KEY_NOTFOUND)");
+	explains(pull, ERR_NET, "[CDH] [ERROR]: Image Pull error: Failed to pull image: why (NET)");
+	explains(row("api.GetResourceService", "GetResource"), ERR_AUTH, "[CDH] [ERROR]: Get Resource failed: why (AUTH)");
 	explains(row("getresource.GetResourceService", "GetResource"), ERR_NET,
-	    "[ERROR:attestation-agent] AA-KBC get resource failed: why");
-	explains(row("keyprovider.KeyProviderService", "WrapKey"), ERR_PARSE, "why");
+	    "[ERROR:attestation-agent] AA-KBC get resource failed: why (NET)");
+	explains(row("keyprovider.KeyProviderService", "WrapKey"), ERR_PARSE, "why (PARSE)");
+	explains(row("keyprovider.KeyProviderService", "WrapKey"), ERR_SYS, "why");
 }
 
 /* --- whole frames, as callers send them */
