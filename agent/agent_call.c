@@ -10,7 +10,6 @@
 #include "agent/agent.pb-c.h"
 #include "agent/api.pb-c.h"
 #include "agent/attestation_agent.pb-c.h"
-#include "agent/face.h"
 #include "agent/net_setup.h"
 #include "lib/pb.h"
 

@@ -5,10 +5,9 @@
 #ifndef AGENT_AGENT_CALL_H
 #define AGENT_AGENT_CALL_H
 
+#include "agent/face.h"
 #include "agent/options.h"
 #include "agent/services.h"
-
-#define AGENT_SOCKET	"agent.sock"	/* in RUN_DIR */
 
 struct agent_options {
 	const char	*socket, *run_dir, *timeout;

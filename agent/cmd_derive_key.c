@@ -1,20 +1,20 @@
 /* cmd_derive_key.c: aa-cli derive-key: a key that SEV-SNP's firmware derives, straight from the tee role to the output. */
 #include "lib/base.h"
 
-#include <fcntl.h>
-
 #include "agent/cli.h"
+#include "agent/output.h"
 #include "agent/teejob.h"
 #include "evidence/bytes.h"
 #include "lib/codec.h"
 
 static struct {
-	const char	*output, *vmpl;
-	bool		 vmrk;
-} opt;
+	struct output_options	 output;
+	const char		*vmpl;
+	bool			 vmrk;
+} opt = { .output.no_raw = true };
 
 static const struct option_def options[] = {
-	{ "output", "FILE", "a new file, mode 0600, instead of standard output", &opt.output, NULL },
+	{ "output", "FILE", "a new file, mode 0600, instead of standard output", &opt.output.file, NULL },
 	{ "vmpl", "N", "0 (default) to 3, mixed in; not below the level this guest runs at", &opt.vmpl, NULL },
 	{ "vmrk", NULL, "from the VM's root, which migrates with it, instead of the chip's", NULL, &opt.vmrk },
 	{ NULL, NULL, NULL, NULL, NULL },
@@ -98,19 +98,6 @@ take_question(const char **operands, size_t n, struct snp_key_question *q, struc
 }
 
 static int
-open_output(int *out, struct err *e)
-{
-	if (opt.output != NULL) {
-		*out = open(opt.output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		return *out < 0 ? err_sys(e, "%s", opt.output) : 0;
-	}
-	if (isatty(1) == 1)
-		return err_set(e, ERR_USAGE, "standard output is a terminal: use --output FILE");
-	*out = fcntl(1, F_DUPFD_CLOEXEC, 3);
-	return *out < 0 ? err_sys(e, "standard output") : 0;
-}
-
-static int
 run(const char **operands, size_t n, struct err *e)
 {
 	struct snp_key_question question = { 0 };
@@ -119,7 +106,7 @@ run(const char **operands, size_t n, struct err *e)
 	int rc = take_question(operands, n, &question, e);
 
 	if (rc == 0)
-		rc = open_output(&out, e);
+		rc = output_open(&opt.output, &out, e);
 	if (rc < 0)
 		return rc;
 	rc = monitor_open(&m, false, e);
@@ -128,8 +115,8 @@ run(const char **operands, size_t n, struct err *e)
 	if (rc == 0)
 		rc = teejob_key(&m, control, &question, out, e);
 	monitor_close(&m);
-	if (rc < 0 && opt.output != NULL)
-		(void)unlink(opt.output);
+	if (rc < 0)
+		output_undo(&opt.output, out);
 	return rc;
 }
 

@@ -19,7 +19,6 @@
 #include "lib/version.h"
 
 #define NAMES_MAX	8	/* started at a time; the first is our own socket, the second who became the agent */
-#define OWN_SOCKET	"agent.sock"
 #define MEETINGS	5	/* tries to find an agent that does not die meanwhile */
 #define RPC_DEATHS	3	/* within a minute: something is wrong that a new start does not mend */
 
@@ -664,7 +663,7 @@ open_own(const struct face_start *f, struct name *n, struct err *e)
 	struct face_start own = { .program = f->program, .n = 1, .listen = { { .face = FACE_OWN } } };
 	int fds[FACE_LISTEN], rc;
 
-	snprintf(own.listen[0].text, sizeof(own.listen[0].text), "unix://%s/" OWN_SOCKET, f->run_dir);
+	snprintf(own.listen[0].text, sizeof(own.listen[0].text), "unix://%s/" AGENT_SOCKET, f->run_dir);
 	rc = address_parse(own.listen[0].text, ADDRESS_PEERS, &own.listen[0].address, e);
 	if (rc == 0)
 		rc = fds[0] = address_listen(&own.listen[0].address, e);

@@ -11,6 +11,7 @@
 #include "agent/services.h"
 
 #define RUN_DIR		"/run/cacao"
+#define AGENT_SOCKET	"agent.sock"	/* in it: ours, where everything can be asked (FACE_OWN) */
 #define INITDATA_DIR	"/run/confidential-containers/initdata"
 #define FACE_LISTEN	4
 

@@ -13,7 +13,7 @@ output_open(const struct output_options *o, int *fd, struct err *e)
 		return *fd < 0 ? err_sys(e, "%s", o->file) : 0;
 	}
 	if (isatty(1) == 1 && !o->raw)
-		return err_set(e, ERR_USAGE, "standard output is a terminal: use --raw or --output FILE");
+		return err_set(e, ERR_USAGE, "standard output is a terminal: use %s--output FILE", o->no_raw ? "" : "--raw or ");
 	*fd = fcntl(1, F_DUPFD_CLOEXEC, 3);
 	return *fd < 0 ? err_sys(e, "standard output") : 0;
 }

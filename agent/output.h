@@ -7,6 +7,7 @@
 struct output_options {
 	const char	*file;
 	bool		 raw;
+	bool		 no_raw;	/* there is no --raw */
 };
 
 /* Lines of an option table that fill o, a struct output_options with static storage. */

@@ -6,7 +6,7 @@ set -eu
 . "$(dirname -- "$0")/lib.sh"
 
 canary='canary 93b1f0'
-run_dir=$work/run/cacao
+run_dir=$agent_dir
 sock=$run_dir/agent.sock
 mkdir -m 0700 "$work/run"
 mkdir "$work/kbs" "$work/bundles"
@@ -42,23 +42,9 @@ bundles = ["$work/bundles"]
 END
 }
 
-# start NAME OPTIONS…: one of the names, ready; $name_pid
-start() {
-	start_name=$1
-	shift
-	rm -f "$work/ready"
-	"$bin/$start_name" --run-dir "$run_dir" --cmdline "$work/cmdline" --log-level debug --ready-fd 3 "$@" \
-		3>"$work/ready" 2>>"$work/agent.log" &
-	name_pid=$!
-	pids="$name_pid $pids"
-	wait_file "$work/ready" || {
-		diag_file "$work/agent.log"
-		bail "$start_name does not start"
-	}
-}
 start_agent() { # EVIDENCE-FOR-CALLERS
 	settings "$1" >"$work/agent.toml"
-	start attestation-agent --own-config "$work/agent.toml" -a "unix://$work/run/aa.sock"
+	start_name attestation-agent --own-config "$work/agent.toml" -a "unix://$work/run/aa.sock"
 	agent_pid=$name_pid
 }
 said() { # NAME TEXT: the last error says it
@@ -78,7 +64,7 @@ expect_exit 'nor a pull' 20 "$aa" pull --socket "$sock" "docker://$registry/test
 
 # --- how it is
 start_agent raw
-start confidential-data-hub -s "unix://$work/run/cdh.sock"
+start_name confidential-data-hub -s "unix://$work/run/cdh.sock"
 expect_exit 'status' 0 "$aa" status --run-dir "$run_dir"
 for word in attestation-agent confidential-data-hub "unix://$work/run/cdh.sock" rpc key tee 'pulls: none'; do
 	check "shows $(basename "$word")" grep -q -e "$word" "$work/out"

@@ -128,6 +128,24 @@ run() {
 	"$@" >"$work/out" 2>"$work/err" || rc=$?
 }
 
+# start_name NAME OPTIONS…: one of the names that kata-agent starts, ready, in $agent_dir; its process is $name_pid, its
+# log $work/agent.log
+agent_dir=$work/run/cacao
+start_name() {
+	start_name=$1
+	shift
+	[ -e "$work/cmdline" ] || : >"$work/cmdline"
+	rm -f "$work/ready"
+	"$bin/$start_name" --run-dir "$agent_dir" --cmdline "$work/cmdline" --log-level debug --ready-fd 3 "$@" \
+		3>"$work/ready" 2>>"$work/agent.log" &
+	name_pid=$!
+	pids="$name_pid $pids"
+	wait_file "$work/ready" || {
+		diag_file "$work/agent.log"
+		bail "$start_name does not start"
+	}
+}
+
 # expect_exit NAME WANTED COMMAND…; WANTED may be a list "20|21"
 expect_exit() {
 	expect_name=$1

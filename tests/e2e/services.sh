@@ -54,25 +54,12 @@ insecure = ["$registry", "$hole"]
 bundles = ["$work/bundles"]
 END
 
-# start NAME OPTIONS…: one of the names, ready; $name_pid
-start() {
-	start_name=$1
-	shift
-	rm -f "$work/ready"
-	"$bin/$start_name" --run-dir "$run/cacao" --cmdline "$work/cmdline" --log-level debug --ready-fd 3 "$@" \
-		3>"$work/ready" 2>>"$work/agent.log" &
-	name_pid=$!
-	pids="$name_pid $pids"
-	wait_file "$work/ready" || {
-		diag_file "$work/agent.log"
-		bail "$start_name does not start"
-	}
-}
+agent_dir=$run/cacao
 
-start attestation-agent --own-config "$work/agent.toml" -a "unix://$run/aa.sock" -k "unix://$run/keyprovider.sock" \
+start_name attestation-agent --own-config "$work/agent.toml" -a "unix://$run/aa.sock" -k "unix://$run/keyprovider.sock" \
 	-g "unix://$run/getresource.sock"
 agent_pid=$name_pid
-start confidential-data-hub -s "unix://$run/cdh.sock"
+start_name confidential-data-hub -s "unix://$run/cdh.sock"
 
 rpc() { # its pid
 	"$aa" status --run-dir "$run/cacao" --json | jq '.roles[] | select(.name == "rpc") | .pid'
@@ -99,8 +86,8 @@ port() {
 	echo "127.0.0.1:$(free_port)"
 }
 grpc_aa=$(port) grpc_hub=$(port) grpc_keys=$(port) grpc_resource=$(port)
-start attestation-agent --own-config "$work/agent.toml" -a "$grpc_aa" -k "$grpc_keys" -g "$grpc_resource"
-start confidential-data-hub -s "$grpc_hub"
+start_name attestation-agent --own-config "$work/agent.toml" -a "$grpc_aa" -k "$grpc_keys" -g "$grpc_resource"
+start_name confidential-data-hub -s "$grpc_hub"
 callers peers.py grpc "$grpc_aa" "$grpc_hub" "$grpc_keys" "$grpc_resource"
 
 # --- frames that were cut, changed or never end, at the agent
