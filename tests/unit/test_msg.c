@@ -187,10 +187,11 @@ test_waiting(void)
 static void
 test_last_words(void)
 {
-	automsg in, out;
+	automsg in, end, out;
 	int pair[2];
 
 	msg_init(&in, 0, 0);
+	msg_init(&end, 0, 0);
 	msg_init(&out, T_TEXT, 5);
 	works(msg_pair(pair, &e), "pair");
 	works(msg_put_str(&out, "unread", &e), "a message");
@@ -198,7 +199,7 @@ test_last_words(void)
 	works(msg_send(pair[1], &out, 1000, &e), "an answer");
 	close(pair[1]);
 	is_int(msg_recv(pair[0], rules, 1000, &in, &e), 1, "the answer of one that ended without reading");
-	is_int(msg_recv(pair[0], rules, 1000, &in, &e), 0, "and then its end");
+	is_int(msg_recv(pair[0], rules, 1000, &end, &e), 0, "and then its end");
 	close(pair[0]);
 }
 
