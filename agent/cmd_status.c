@@ -49,6 +49,8 @@ print_list(struct json_val list, struct err *e)
 	struct json_iter it = json_iter(list);
 	int rc = 0;
 
+	if (json_count(list) == 0)
+		printf("none");
 	for (bool first = true; rc == 0 && json_next(&it); first = false) {
 		printf("%s", first ? "" : " ");
 		rc = print_value(it.val, e);

@@ -164,7 +164,7 @@ keyring_need_broker(struct keyring *k, struct err *e)
 	if (k->open)
 		return 0;
 	if (k->params_text[0] == '\0')
-		return err_set(e, ERR_CONFIG, "no key broker is configured (--aa-kbc-params NAME::URI)");
+		return err_set(e, ERR_CONFIG, "no key broker is configured (--aa-kbc-params NAME::URI, or the setting kbc.params)");
 	rc = kbc_params_parse(span_str(k->params_text), &k->params, e);
 	if (rc == 0)
 		rc = kbc_open(&k->params, &k->env, &k->kbc, e);

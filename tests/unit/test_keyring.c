@@ -77,7 +77,7 @@ test_schemes(void)
 	works(unwrap(&k, "e30=", buf_str(&jwe), ""), "a packet that cannot be opened does not stop it");
 	works(unwrap(&k, "***", buf_str(&jwe), "***"), "nor does what is not even base64");
 	fails(unwrap(&k, "e30=", buf_str(&other), "e30="), ERR_DECRYPT, "none works");
-	is_str(e.msg, "key provider: no key broker is configured (--aa-kbc-params NAME::URI); jwe: none of the private "
+	is_str(e.msg, "key provider: no key broker is configured (--aa-kbc-params NAME::URI, or the setting kbc.params); jwe: none of the private "
 	    "keys opens it; pkcs7: no RSA private key was given (--decryption-key KEY --decryption-key CERTIFICATE)",
 	    "all of them are told");
 	snprintf(parts, sizeof(parts), "%s,***,%s", buf_str(&other), buf_str(&jwe));
