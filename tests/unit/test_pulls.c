@@ -387,9 +387,10 @@ ask_once(maybe_unused void *arg, struct err *err)
 	begin();
 	pulls_ask(mine, 1, "slow", "/srv/b/1");
 	pulls_free(mine);
-	if (heard.count == 1)
+	/* There is no program behind these processes: they may be dead before all is sent. */
+	if (heard.count == 1 && strcmp(heard.what[0], "CRASH") != 0)
 		return err_set(err, ERR_SYS, "%s", heard.what[0]);
-	return heard.count;
+	return heard.count > 1 ? 1 : 0;
 }
 
 static void
