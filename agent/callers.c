@@ -260,6 +260,12 @@ caller_right(const struct caller *c, int method)
 	return (c->door->methods & bit) != 0 ? CALLER_MAY : CALLER_NOT_HERE;
 }
 
+unsigned
+caller_calls(const struct caller *c)
+{
+	return c->calls;
+}
+
 const char *
 caller_name(const struct caller *c)
 {

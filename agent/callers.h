@@ -51,6 +51,7 @@ void callers_keep_idle(struct callers *);
 
 enum caller_right { CALLER_MAY, CALLER_NOT_HERE, CALLER_FORBIDDEN };	/* not at this socket; not by the host */
 enum caller_right caller_right(const struct caller *, int method);
+unsigned caller_calls(const struct caller *);		/* that he waits for, the one he is just making included */
 const char *caller_name(const struct caller *);		/* for the log: "uid 0", "cid 2", "tcp" */
 
 void caller_answer(struct caller *, uint32_t stream, struct span message);

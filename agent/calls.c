@@ -11,6 +11,8 @@
 #define STUCK_MS	5000	/* after the most time that a call may have */
 #define SEND_MS		5000	/* for the monitor to take what it must not miss */
 #define WHY		700	/* an error with the words before it */
+/* The shared ones, one for each caller, and a few that a backend still has though their caller is gone. */
+#define PLACES		(CALLS_MAX + CALLERS_MAX + 8)
 #define LATE_MAX	16	/* as many as there are pulls at a time */
 
 /* key and tee serve one after the other: the next one is always there. The monitor serves all at once. */
@@ -23,6 +25,7 @@ struct request {
 	uint32_t		 stream;
 	int64_t			 since, deadline;
 	int64_t			 stuck;		/* when its backend should have answered long ago; -1: that was told */
+	bool			 shared;	/* its caller had others in flight: one of CALLS_MAX */
 	bool			 sent;		/* to the backend; ask is empty then */
 	struct buf		 ask;		/* of M_CALL */
 	int			 pipe;		/* read end; -1: none */
@@ -31,7 +34,7 @@ struct request {
 
 struct calls {
 	struct calls_options	 opt;
-	struct request		 calls[CALLS_MAX];
+	struct request		 calls[PLACES];
 	/* Calls of the monitor whose time was over, for when their connections are closed; the oldest is forgotten. */
 	struct late {
 		uint32_t	 id;		/* 0: free */
@@ -189,9 +192,9 @@ on_pipe(void *arg, int fd, maybe_unused short revents)
 	struct err failed;
 	bool end = false;
 
-	while (c < cs->calls + CALLS_MAX && (c->id == 0 || c->pipe != fd))
+	while (c < cs->calls + PLACES && (c->id == 0 || c->pipe != fd))
 		c++;
-	if (c == cs->calls + CALLS_MAX)
+	if (c == cs->calls + PLACES)
 		return;
 	if (read_pipe(c, &end, &failed) == 0) {
 		if (end)
@@ -231,7 +234,7 @@ at_backend(const struct calls *cs, enum backend b)
 {
 	unsigned n = 0;
 
-	for (size_t i = 0; i < CALLS_MAX; i++)
+	for (size_t i = 0; i < PLACES; i++)
 		n += cs->calls[i].id != 0 && cs->calls[i].sent && cs->calls[i].row->backend == b;
 	return n;
 }
@@ -241,7 +244,7 @@ longest_waiting(struct calls *cs, enum backend b)
 {
 	struct request *next = NULL;
 
-	for (size_t i = 0; i < CALLS_MAX; i++) {
+	for (size_t i = 0; i < PLACES; i++) {
 		struct request *c = &cs->calls[i];
 
 		if (c->id != 0 && !c->sent && c->row->backend == b && (next == NULL || c->id < next->id))
@@ -284,7 +287,7 @@ watch_time(struct calls *cs)
 	struct err e;
 	int rc;
 
-	for (size_t i = 0; i < CALLS_MAX; i++) {
+	for (size_t i = 0; i < PLACES; i++) {
 		const struct request *c = &cs->calls[i];
 
 		if (c->id != 0 && c->caller != NULL)
@@ -327,7 +330,7 @@ on_time(void *arg)
 	struct calls *cs = arg;
 	int64_t now = sys_now_ms();
 
-	for (size_t i = 0; i < CALLS_MAX; i++) {
+	for (size_t i = 0; i < PLACES; i++) {
 		struct request *c = &cs->calls[i];
 
 		if (c->id == 0)
@@ -400,16 +403,33 @@ start(struct calls *cs, struct request *c, struct span message)
 	}
 }
 
+/*
+ * A free place; NULL if there are too many calls. The only one of its caller always has one: however much others ask for, nobody
+ * is kept from being served.
+ */
+static struct request *
+find_place(struct calls *cs, bool shared)
+{
+	struct request *place = NULL;
+	unsigned taken = 0;
+
+	for (size_t i = 0; i < PLACES; i++) {
+		taken += cs->calls[i].id != 0 && cs->calls[i].shared;
+		if (place == NULL && cs->calls[i].id == 0)
+			place = &cs->calls[i];
+	}
+	return shared && taken >= CALLS_MAX ? NULL : place;
+}
+
 void
 calls_call(struct calls *cs, struct caller *caller, uint32_t stream, int method, int64_t timeout_ms, struct span message)
 {
 	const struct service *row = &services[method];
 	int64_t now = sys_now_ms();
-	struct request *c = cs->calls;
+	bool shared = caller_calls(caller) > 1;
+	struct request *c = find_place(cs, shared);
 
-	while (c < cs->calls + CALLS_MAX && c->id != 0)
-		c++;
-	if (c == cs->calls + CALLS_MAX) {
+	if (c == NULL) {
 		caller_refuse(caller, stream, RPC_RESOURCE_EXHAUSTED, "too many calls at a time");
 		return;
 	}
@@ -420,6 +440,7 @@ calls_call(struct calls *cs, struct caller *caller, uint32_t stream, int method,
 		.row = row,
 		.caller = caller,
 		.stream = stream,
+		.shared = shared,
 		.since = now,
 		.deadline = now + (timeout_ms >= 0 ? MIN(timeout_ms, row->limit_ms) : row->limit_ms),
 		.pipe = -1,
@@ -447,7 +468,7 @@ calls_gone(struct calls *cs, struct caller *caller, uint32_t stream)
 {
 	if (stream == 0)
 		end_late(cs, caller);
-	for (size_t i = 0; i < CALLS_MAX; i++) {
+	for (size_t i = 0; i < PLACES; i++) {
 		struct request *c = &cs->calls[i];
 
 		if (c->id == 0 || c->caller != caller || (stream != 0 && stream != c->stream))
@@ -482,7 +503,7 @@ take_answer(struct calls *cs, struct request *c, const struct msg *m)
 void
 calls_done(struct calls *cs, enum backend b, const struct msg *m)
 {
-	for (size_t i = 0; i < CALLS_MAX; i++) {
+	for (size_t i = 0; i < PLACES; i++) {
 		struct request *c = &cs->calls[i];
 
 		if (c->id != 0 && c->id == m->id && c->sent && c->row->backend == b) {
@@ -496,7 +517,7 @@ calls_done(struct calls *cs, enum backend b, const struct msg *m)
 void
 calls_lost(struct calls *cs, enum backend b)
 {
-	for (size_t i = 0; i < CALLS_MAX; i++) {
+	for (size_t i = 0; i < PLACES; i++) {
 		struct request *c = &cs->calls[i];
 
 		if (c->id != 0 && c->sent && c->row->backend == b)
@@ -519,7 +540,7 @@ calls_new(const struct calls_options *opt, struct calls **out, struct err *e)
 	if (cs == NULL)
 		return err_set(e, ERR_NOMEM, "calls");
 	cs->opt = *opt;
-	for (size_t i = 0; i < CALLS_MAX; i++)
+	for (size_t i = 0; i < PLACES; i++)
 		cs->calls[i].pipe = -1;
 	*out = cs;
 	return 0;
@@ -530,7 +551,7 @@ calls_free(struct calls *cs)
 {
 	if (cs == NULL)
 		return;
-	for (size_t i = 0; i < CALLS_MAX; i++)
+	for (size_t i = 0; i < PLACES; i++)
 		forget(cs, &cs->calls[i]);
 	sys_free(cs);
 }

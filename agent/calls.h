@@ -9,7 +9,7 @@
 #include "agent/callers.h"
 #include "agent/services.h"
 
-#define CALLS_MAX	128	/* of all callers together */
+#define CALLS_MAX	128	/* of all callers together, besides one of each */
 
 struct calls_options {
 	struct loop	*loop;

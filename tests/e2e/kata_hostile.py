@@ -262,9 +262,11 @@ def test_soak():
     w = World()
     seconds = effort(8)
 
-    def sizes():
+    def processes():
         status = w.guest.status()
-        pids = {"monitor": status["pid"], **{r["name"]: r["pid"] for r in status["roles"] if r["pid"]}}
+        return {"monitor": status["pid"], **{r["name"]: r["pid"] for r in status["roles"] if r["pid"]}}
+
+    def sizes():  # without a call, which would be a connection more
         return {name: (memory(pid), len(os.listdir(f"/proc/{pid}/fd")) if os.geteuid() == 0 else 0) for name, pid in pids.items()}
 
     def rounds(end):
@@ -280,10 +282,12 @@ def test_soak():
 
     code(w.guest.connect(AA_SOCK).call, *agents.TEE_TYPE)
     rounds(time.monotonic() + 2)
+    pids = processes()
     time.sleep(0.3)
     before = sizes()
     n = rounds(time.monotonic() + seconds)
     until(lambda: all(fds == before[name][1] for name, (_, fds) in sizes().items()), 2)  # callers are going yet
+    check(processes() == pids, "no process is another one")
     sanitized = b"__asan_init" in read(agents.PROGRAM)
     for name, (kib, fds) in sizes().items():
         check(fds == before[name][1], f"{name}: its descriptors are as many as before", (before[name], fds))
