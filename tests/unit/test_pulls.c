@@ -387,10 +387,9 @@ ask_once(maybe_unused void *arg, struct err *err)
 	begin();
 	pulls_ask(mine, 1, "slow", "/srv/b/1");
 	pulls_free(mine);
-	/* There is no program behind these processes: they may be dead before all is sent. */
-	if (heard.count == 1 && strcmp(heard.what[0], "CRASH") != 0)
+	if (heard.count == 1)
 		return err_set(err, ERR_SYS, "%s", heard.what[0]);
-	return heard.count > 1 ? 1 : 0;
+	return heard.count;
 }
 
 static void
@@ -400,16 +399,19 @@ test_faults(void)
 	ok(fault_each(FAULT_IO, EMFILE, true, ask_once, NULL) > 3, "every call of the world fails once");
 }
 
+/* As the image of what is really spawned (test_faults) this program only lives. */
 int
-main(void)
+main(int argc, char *argv[])
 {
 	struct sys_ops mine = sys_real;
 	struct pulls_options opt = { .m = &m, .config = &config, .done = on_done };
 
+	while (argc > 0 && role_is(argv[0]))
+		pause();
 	mine.spawn = fake_spawn;
 	sys = &mine;
 	log_init(2, "test", LOG_ERROR, false);
-	m = (struct monitor){ .image = open("/dev/null", O_RDONLY | O_CLOEXEC), .log_in = -1, .log_out = -1, .signals = -1 };
+	m = (struct monitor){ .image = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), .log_in = -1, .log_out = -1, .signals = -1 };
 	m.children = sys_alloc(MONITOR_MAX_CHILDREN * sizeof(*m.children));
 	config_init(&config);
 	if (m.children == NULL || pipe2(swept, O_CLOEXEC) < 0 || loop_new(&m.loop, &e) < 0)
