@@ -14,8 +14,7 @@ struct line {
 	int		 theirs, ours;	/* the pair: rpc's end, and that of the role; both stay open here */
 	int		 control;	/* -1: the role is not there */
 	pid_t		 pid;
-	int64_t		 death[BACKENDS_DEATHS];	/* the last ones, the oldest first; 0: none */
-	unsigned	 deaths;
+	struct deaths	 deaths;
 };
 
 struct backends {
@@ -100,19 +99,25 @@ drain(int fd)
 		continue;
 }
 
-static bool
-is_down(const struct line *l)
+void
+deaths_note(struct deaths *d)
 {
-	return l->death[0] != 0 && sys_now_ms() - l->death[0] < BACKENDS_WINDOW_MS;
+	memmove(d->at, d->at + 1, sizeof(d->at) - sizeof(d->at[0]));
+	d->at[BACKENDS_DEATHS - 1] = MAX(sys_now_ms(), 1);
+	d->n++;
+}
+
+bool
+deaths_too_many(const struct deaths *d)
+{
+	return d->at[0] != 0 && sys_now_ms() - d->at[0] < BACKENDS_WINDOW_MS;
 }
 
 static void
 note_death(struct line *l)
 {
-	memmove(l->death, l->death + 1, sizeof(l->death) - sizeof(l->death[0]));
-	l->death[BACKENDS_DEATHS - 1] = MAX(sys_now_ms(), 1);
-	l->deaths++;
-	if (is_down(l))
+	deaths_note(&l->deaths);
+	if (deaths_too_many(&l->deaths))
 		log_error("%s: died %d times within a minute; it is left alone for one", kinds[l->which].name, BACKENDS_DEATHS);
 }
 
@@ -177,7 +182,7 @@ on_call(void *arg, int fd, maybe_unused short revents)
 	struct err e = { 0 };
 
 	loop_unwatch(l->all->opt.m->loop, fd);
-	if (is_down(l)) {
+	if (deaths_too_many(&l->deaths)) {
 		lose(l);
 		return;
 	}
@@ -285,7 +290,7 @@ backends_status(const struct backends *b, struct buf *out, struct err *e)
 
 		if (is_role(l))
 			rc = buf_addf(out, e, "%s{\"name\":\"%s\",\"pid\":%d,\"deaths\":%u,\"down\":%s}", n++ > 0 ? "," : "",
-			    kinds[i].name, l->control >= 0 ? (int)l->pid : 0, l->deaths, is_down(l) ? "true" : "false");
+			    kinds[i].name, l->control >= 0 ? (int)l->pid : 0, l->deaths.n, deaths_too_many(&l->deaths) ? "true" : "false");
 	}
 	return rc;
 }

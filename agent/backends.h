@@ -13,6 +13,14 @@
 #define BACKENDS_DEATHS		3
 #define BACKENDS_WINDOW_MS	60000
 
+/* When a role died: the last times, the oldest first; 0: none. */
+struct deaths {
+	int64_t		at[BACKENDS_DEATHS];
+	unsigned	n;	/* ever */
+};
+void deaths_note(struct deaths *);
+bool deaths_too_many(const struct deaths *);	/* BACKENDS_DEATHS within the window */
+
 struct backends;
 struct backends_options {
 	struct monitor	*m;

@@ -20,7 +20,6 @@
 
 #define NAMES_MAX	8	/* started at a time; the first is our own socket, the second who became the agent */
 #define MEETINGS	5	/* tries to find an agent that does not die meanwhile */
-#define RPC_DEATHS	3	/* within a minute: something is wrong that a new start does not mend */
 
 struct name {
 	struct daemon	*d;
@@ -41,7 +40,7 @@ struct daemon {
 	struct name		 names[NAMES_MAX];
 	int			 rpc;		/* its control socket; -1 */
 	pid_t			 rpc_pid;
-	int64_t			 rpc_died[RPC_DEATHS];
+	struct deaths		 rpc_deaths;
 	int			 ready;		/* of our own start */
 	bool			 rpc_gone;	/* to be started anew by the main loop */
 	struct err		 failed;	/* why it all ends */
@@ -485,7 +484,6 @@ start_rpc(struct daemon *d, struct err *e)
 static int
 restart_rpc(struct daemon *d, struct err *e)
 {
-	int64_t now = sys_now_ms();
 	int rc;
 
 	d->rpc_gone = false;
@@ -493,10 +491,9 @@ restart_rpc(struct daemon *d, struct err *e)
 	monitor_end(&d->m, &d->rpc_pid);
 	base_close(&d->rpc);
 	pulls_left_all(d->pulls);
-	memmove(d->rpc_died, d->rpc_died + 1, sizeof(d->rpc_died) - sizeof(d->rpc_died[0]));
-	d->rpc_died[RPC_DEATHS - 1] = now;
-	if (d->rpc_died[0] != 0 && now - d->rpc_died[0] < BACKENDS_WINDOW_MS)
-		return err_set(e, ERR_CRASH, "rpc has died %d times within a minute", RPC_DEATHS);
+	deaths_note(&d->rpc_deaths);
+	if (deaths_too_many(&d->rpc_deaths))	/* something is wrong that a new start does not mend */
+		return err_set(e, ERR_CRASH, "rpc has died %d times within a minute", BACKENDS_DEATHS);
 	rc = backends_renew(d->backends, e);
 	return rc < 0 ? rc : start_rpc(d, e);
 }

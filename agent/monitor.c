@@ -405,13 +405,21 @@ monitor_send_file(int control, uint8_t which, int fd, struct err *e)
 }
 
 int
-monitor_send_text(int control, uint8_t which, const char *text, struct err *e)
+monitor_text_fd(struct span text, struct err *e)
 {
 	autoclose int fd = memfd_create("text", MFD_CLOEXEC);
 
-	if (fd < 0 || sys_write_all(fd, text, strlen(text)) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+	if (fd < 0 || sys_write_all(fd, text.p, text.len) < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		return err_sys(e, "file in memory");
-	return monitor_send_file(control, which, fd, e);
+	return fd_steal(&fd);
+}
+
+int
+monitor_send_text(int control, uint8_t which, const char *text, struct err *e)
+{
+	autoclose int fd = monitor_text_fd(span_str(text), e);
+
+	return fd < 0 ? fd : monitor_send_file(control, which, fd, e);
 }
 
 int

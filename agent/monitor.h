@@ -71,9 +71,11 @@ int monitor_died(const struct monitor *, const char *text, struct err *) must_ch
 /* Waits for one role to end; its wait status. -ERR_TIMEOUT: it had to be killed. */
 int monitor_wait(struct monitor *, pid_t, int timeout_ms, int *status, struct err *) must_check;
 
+/* A file in memory that holds this text, to be read from its start: the descriptor. */
+int monitor_text_fd(struct span text, struct err *) must_check;
 /* Sends M_FILE: which, and a descriptor that stays the caller's. */
 int monitor_send_file(int control, uint8_t which, int fd, struct err *) must_check;
-/* The same for a text, by a file in memory. */
+/* The same for a text, by such a file. */
 int monitor_send_text(int control, uint8_t which, const char *text, struct err *) must_check;
 /* Sends M_KEY_LINK. */
 int monitor_send_link(int key, uint32_t layer, int fd, struct err *) must_check;

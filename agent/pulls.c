@@ -8,7 +8,6 @@
 #include <json-c/json.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/mman.h>
 
 #include "agent/flights.h"
 #include "lib/log.h"
@@ -33,16 +32,16 @@ struct pulls {
 static int
 send_settings(int control, const struct config *c, struct err *e)
 {
-	autoclose int fd = memfd_create("settings", MFD_CLOEXEC);
 	autobuf text = BUF(CONFIG_FORMATTED);
+	autoclose int fd = -1;
 	automsg m;
 	int rc = config_format(c, &text, e);
 
 	msg_init(&m, M_JOB_CONFIG, 0);
+	if (rc == 0)
+		rc = fd = monitor_text_fd(buf_span(&text), e);
 	if (rc < 0)
 		return rc;
-	if (fd < 0 || sys_write_all(fd, text.data, text.len) < 0 || lseek(fd, 0, SEEK_SET) < 0)
-		return err_sys(e, "settings");
 	msg_put_fd(&m, fd);
 	return msg_send(control, &m, -1, e);
 }
