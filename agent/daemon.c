@@ -11,15 +11,12 @@
 
 #include "agent/backends.h"
 #include "agent/configjob.h"
-#include "agent/handover.h"
 #include "agent/pulls.h"
 #include "agent/ready.h"
-#include "lib/fs.h"
 #include "lib/sys.h"
 #include "lib/version.h"
 
 #define NAMES_MAX	8	/* started at a time; the first is our own socket, the second who became the agent */
-#define MEETINGS	5	/* tries to find an agent that does not die meanwhile */
 
 struct name {
 	struct daemon	*d;
@@ -43,6 +40,7 @@ struct daemon {
 	struct deaths		 rpc_deaths;
 	int			 ready;		/* of our own start */
 	bool			 rpc_gone;	/* to be started anew by the main loop */
+	bool			 busy;		/* a name is being served: starters wait */
 	struct err		 failed;	/* why it all ends */
 };
 
@@ -195,10 +193,21 @@ same_settings(const struct config *a, const struct config *b, bool *same, struct
 	return rc;
 }
 
+static void
+keep_path(const char **path, char copy[PATH_MAX])
+{
+	if (*path != NULL) {
+		snprintf(copy, PATH_MAX, "%s", *path);
+		*path = copy;
+	}
+}
+
+/* Names may end while it is read: the paths are copies. */
 static int
 read_settings(struct daemon *d, struct config *out, struct err *e)
 {
 	struct config_source from = { .own = d->start->own_config, .cmdline = d->start->cmdline };
+	char agent[PATH_MAX], hub[PATH_MAX];
 	int rc = 0;
 
 	for (size_t i = 0; i < NAMES_MAX && rc == 0; i++) {
@@ -207,6 +216,8 @@ read_settings(struct daemon *d, struct config *out, struct err *e)
 		if (n->used && n->complete && n->handed.program != PROGRAM_REST)
 			rc = note_source(n, n->handed.program == PROGRAM_HUB ? &from.hub : &from.agent, e);
 	}
+	keep_path(&from.agent, agent);
+	keep_path(&from.hub, hub);
 	return rc < 0 ? rc : configjob_read(&d->m, &from, out, e);
 }
 
@@ -440,6 +451,7 @@ on_rpc(void *arg, int fd, maybe_unused short revents)
 	if (rc == 0)
 		return;
 	log_error("rpc: %s: all connections are gone; it is started anew", e.msg);
+	loop_unwatch(d->m.loop, fd);
 	d->rpc_gone = true;
 	loop_stop(d->m.loop);
 }
@@ -487,7 +499,6 @@ restart_rpc(struct daemon *d, struct err *e)
 	int rc;
 
 	d->rpc_gone = false;
-	loop_unwatch(d->m.loop, d->rpc);
 	monitor_end(&d->m, &d->rpc_pid);
 	base_close(&d->rpc);
 	pulls_left_all(d->pulls);
@@ -508,6 +519,10 @@ on_starter(void *arg, int fd, maybe_unused short revents)
 	bool closed = false;
 	int rc;
 
+	if (n->d->busy) {
+		loop_unwatch(n->d->m.loop, fd);
+		return;
+	}
 	if (n->complete) {	/* it has nothing more to say */
 		end_name(n);
 		return;
@@ -533,14 +548,19 @@ free_name(struct daemon *d)
 }
 
 static void
-on_knock(void *arg, maybe_unused int fd, maybe_unused short revents)
+on_knock(void *arg, int fd, maybe_unused short revents)
 {
 	struct daemon *d = arg;
 	struct name *n = free_name(d);
 	struct err e = { 0 };
 	pid_t pid = 0;
-	int conn = handover_accept(d->meeting, &pid);
+	int conn;
 
+	if (d->busy) {
+		loop_unwatch(d->m.loop, fd);
+		return;
+	}
+	conn = handover_accept(d->meeting, &pid);
 	if (conn < 0)
 		return;
 	if (n == NULL || loop_watch(d->m.loop, conn, POLLIN, on_starter, n, &e) < 0) {
@@ -551,22 +571,15 @@ on_knock(void *arg, maybe_unused int fd, maybe_unused short revents)
 	*n = (struct name){ .d = d, .conn = conn, .used = true, .handed.pid = pid };
 }
 
-/* kata-agent connects as soon as it sees the file: it is listened on from the first moment. */
 static int
-open_listener(const struct face_listen *l, struct err *e)
+watch_starters(struct daemon *d, struct err *e)
 {
-	char dir[sizeof(l->address.path)];
-	const char *slash = strrchr(l->address.path, '/');
-	int fd;
+	int rc = loop_watch(d->m.loop, d->meeting->listener, POLLIN, on_knock, d, e);
 
-	if (l->address.path[0] != '\0' && slash != l->address.path) {
-		snprintf(dir, sizeof(dir), "%.*s", (int)(slash - l->address.path), l->address.path);
-		fd = fs_make_dirs(dir, 0755, e);
-		if (fd < 0)
-			return fd;
-		close(fd);
-	}
-	return address_listen(&l->address, e);
+	for (size_t i = 0; i < NAMES_MAX && rc == 0; i++)
+		if (d->names[i].conn >= 0)
+			rc = loop_watch(d->m.loop, d->names[i].conn, POLLIN, on_starter, &d->names[i], e);
+	return rc;
 }
 
 /* A socket that the hub's settings name, besides the one it was started with. */
@@ -582,7 +595,7 @@ add_hub_socket(const struct daemon *d, struct handed *h, struct err *e)
 		return 0;
 	rc = address_parse(named.text, ADDRESS_PEERS, &named.address, e);
 	if (rc == 0)
-		rc = open_listener(&named, e);
+		rc = face_open(&named, e);
 	if (rc < 0)
 		return err_wrap(e, "%s", settings[SET_HUB_SOCKET].name);
 	*l = (struct handed_listen){ .fd = rc, .transport = named.address.transport, .face = FACE_HUB };
@@ -592,10 +605,12 @@ add_hub_socket(const struct daemon *d, struct handed *h, struct err *e)
 }
 
 static void
-serve_name(struct daemon *d, struct name *n)
+begin_name(struct daemon *d, struct name *n)
 {
 	int rc = n->conn >= 0 ? load_settings(d, &n->failed) : 0;
 
+	if (d->rpc_gone && rc == 0)
+		return;		/* once more, when there is a new one */
 	if (rc == 0 && is_hub(n))
 		rc = add_hub_socket(d, &n->handed, &n->failed);
 	if (rc == 0)
@@ -606,7 +621,29 @@ serve_name(struct daemon *d, struct name *n)
 		conclude(n);
 }
 
+/* Reading settings takes turns of the loop: what other starters do meanwhile waits for its own turn. */
+static int
+serve_name(struct daemon *d, struct name *n, struct err *e)
+{
+	d->busy = true;
+	begin_name(d, n);
+	d->busy = false;
+	return watch_starters(d, e);
+}
+
 /* --- the whole */
+
+static struct name *
+unserved(struct daemon *d)
+{
+	for (size_t i = 0; i < NAMES_MAX; i++) {
+		struct name *n = &d->names[i];
+
+		if (n->used && n->complete && !n->served && n->awaited == 0 && n->failed.code == ERR_NONE)
+			return n;
+	}
+	return NULL;
+}
 
 static int
 serve(struct daemon *d, struct err *e)
@@ -614,17 +651,15 @@ serve(struct daemon *d, struct err *e)
 	int rc = 0;
 
 	while (rc == 0 && !d->m.interrupted && d->failed.code == ERR_NONE) {
-		for (size_t i = 0; i < NAMES_MAX; i++) {
-			struct name *n = &d->names[i];
+		struct name *n = unserved(d);
 
-			if (n->used && n->complete && !n->served && n->awaited == 0 && n->failed.code == ERR_NONE)
-				serve_name(d, n);
-		}
-		if (d->failed.code == ERR_NONE)
+		if (d->rpc_gone)
+			rc = restart_rpc(d, e);
+		else if (n != NULL)
+			rc = serve_name(d, n, e);
+		else
 			rc = monitor_turn(&d->m, e);
 		d->m.crash = (struct err){ 0 };
-		if (rc == 0 && d->rpc_gone)
-			rc = restart_rpc(d, e);
 	}
 	if (rc == 0 && d->failed.code != ERR_NONE) {
 		*e = d->failed;
@@ -650,7 +685,7 @@ start(struct daemon *d, struct err *e)
 		rc = pulls_new(&pulls, &d->pulls, e);
 	if (rc == 0)
 		rc = start_rpc(d, e);
-	return rc < 0 ? rc : loop_watch(d->m.loop, d->meeting->listener, POLLIN, on_knock, d, e);
+	return rc < 0 ? rc : watch_starters(d, e);
 }
 
 /* The socket for aa-cli, where everything can be asked. */
@@ -669,9 +704,8 @@ open_own(const struct face_start *f, struct name *n, struct err *e)
 	return MIN(rc, 0);
 }
 
-/* fds are taken over. */
-static int
-be_agent(const struct face_start *f, struct handover *meeting, const int fds[FACE_LISTEN], struct err *e)
+int
+daemon_run(const struct face_start *f, struct handover *meeting, const int fds[FACE_LISTEN], struct err *e)
 {
 	static struct daemon d;
 	int rc;
@@ -698,88 +732,4 @@ be_agent(const struct face_start *f, struct handover *meeting, const int fds[FAC
 	monitor_close(&d.m);
 	config_fini(&d.config);
 	return rc;
-}
-
-/* --- a name is started */
-
-/*
- * 1: we are the agent; 0: there is one and it serves our sockets. Who was the agent may be dying just now: then the next try
- * finds nobody, or who has become it.
- */
-static int
-find_agent(const struct face_start *f, struct handover *meeting, const int fds[FACE_LISTEN], int *conn, struct err *e)
-{
-	int rc = 0;
-
-	for (int i = 0; i < MEETINGS; i++) {
-		rc = handover_meet(f->run_dir, meeting, conn, e);
-		if (rc != 0)
-			break;
-		rc = handover_send(*conn, f, fds, e);
-		if (rc != -ERR_CRASH)
-			break;
-		base_close(conn);
-		handover_close(meeting);
-		(void)poll(NULL, 0, 100);
-	}
-	return rc;
-}
-
-static int
-stay(struct face_start *f, int conn, struct err *e)
-{
-	int rc = ready_tell(&f->ready, e);
-
-	return rc < 0 ? rc : handover_stay(conn, e);
-}
-
-static int
-run(struct face_start *f, struct err *e)
-{
-	struct handover meeting = HANDOVER;
-	int fds[FACE_LISTEN] = { -1, -1, -1, -1 }, conn = -1, rc = 0;
-
-	for (size_t i = 0; i < f->n && rc >= 0; i++)
-		rc = fds[i] = open_listener(&f->listen[i], e);
-	if (rc >= 0)
-		rc = find_agent(f, &meeting, fds, &conn, e);
-	if (rc > 0) {
-		rc = be_agent(f, &meeting, fds, e);
-	} else {
-		for (size_t i = 0; i < f->n; i++) {
-			if (rc < 0 && fds[i] >= 0)
-				address_unlink(&f->listen[i].address, fds[i]);
-			base_close(&fds[i]);
-		}
-		if (rc == 0)
-			rc = stay(f, conn, e);
-	}
-	handover_close(&meeting);
-	base_close(&conn);
-	return rc;
-}
-
-int
-daemon_main(enum program program, int argc, char *argv[])
-{
-	const char *name = program_name(program);
-	struct face_start f = { 0 };
-	struct err e = { 0 };
-	const char *hint;
-	int rc = face_parse(program, argc - 1, argv + 1, &f, &e);
-
-	if (rc == 0 && f.done)
-		return 0;
-	log_init(2, name, f.log, false);
-	if (rc == 0)
-		rc = run(&f, &e);
-	if (rc == 0)
-		return 0;
-	hint = err_hint(e.code);
-	fprintf(stderr, "%s: %s (%s)\n", name, e.msg, err_name(e.code));
-	if (e.code == ERR_USAGE)
-		fprintf(stderr, "hint: see \"%s --help\"\n", name);
-	else if (hint[0] != '\0')
-		fprintf(stderr, "hint: %s\n", hint);
-	return err_exit_status(e.code);
 }

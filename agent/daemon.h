@@ -4,9 +4,9 @@
 #ifndef AGENT_DAEMON_H
 #define AGENT_DAEMON_H
 
-#include "agent/face.h"
+#include "agent/handover.h"
 
-/* Exit status. argv[0] is the program's name. */
-int daemon_main(enum program, int argc, char *argv[]);
+/* Until it is told to end, or fails. Who started it is its first name; fds are those of its sockets, and taken over. */
+int daemon_run(const struct face_start *, struct handover *meeting, const int fds[FACE_LISTEN], struct err *) must_check;
 
 #endif

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 
 #include "agent/options.h"
+#include "lib/fs.h"
 #include "lib/sys.h"
 #include "lib/version.h"
 
@@ -237,4 +238,22 @@ face_parse(enum program p, int argc, char *argv[], struct face_start *out, struc
 	if (rc == 0)
 		*out = f;
 	return rc;
+}
+
+/* kata-agent connects as soon as it sees the file: it is listened on from the first moment. */
+int
+face_open(const struct face_listen *l, struct err *e)
+{
+	char dir[sizeof(l->address.path)];
+	const char *slash = strrchr(l->address.path, '/');
+	int fd;
+
+	if (l->address.path[0] != '\0' && slash != l->address.path) {
+		snprintf(dir, sizeof(dir), "%.*s", (int)(slash - l->address.path), l->address.path);
+		fd = fs_make_dirs(dir, 0755, e);
+		if (fd < 0)
+			return fd;
+		close(fd);
+	}
+	return address_listen(&l->address, e);
 }

@@ -40,5 +40,7 @@ struct face_start {
 /* Once in a process: the texts are kept there. -ERR_USAGE. */
 int face_parse(enum program, int argc, char *argv[], struct face_start *out, struct err *) must_check;
 void face_forget(void);	/* for tests, which parse many */
+/* A listening socket, and its directory if there is none; or an error. */
+int face_open(const struct face_listen *, struct err *) must_check;
 
 #endif

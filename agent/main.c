@@ -5,9 +5,9 @@
 #include "lib/base.h"
 
 #include "agent/cli.h"
-#include "agent/daemon.h"
 #include "agent/keyprovider.h"
 #include "agent/roles.h"
+#include "agent/starter.h"
 
 /* Is it a name that kata-agent starts? */
 static bool
@@ -45,6 +45,6 @@ main(int argc, char *argv[])
 	if (strcmp(name, "aa-keyprovider") == 0)
 		return keyprovider_main(argc, argv);
 	if (is_daemon(name, &program))
-		return daemon_main(program, argc, argv);
+		return starter_main(program, argc, argv);
 	return cli_main(argc, argv);
 }

@@ -12,8 +12,9 @@ import sys
 import time
 
 import agents
+import job
 from agents import (AA_SOCK, ATTESTATION, HUB, HUB_SOCK, NAMES, OWN_SOCK, REST, TEE_TYPE, UNAVAILABLE, Guest, alive, check, code,
-                    effort, processes, read, until, write)
+                    effort, processes, read, stat_of, until, write)
 
 RESOURCE = agents.get_resource("kbs:///default/key/1")
 ROUNDS = 50
@@ -77,6 +78,97 @@ def test_race():
         guest.stop(signal.SIGKILL)
         guest.remove()
     check(good == ROUNDS, f"{ROUNDS} times all three at the same moment: one agent each time", f"{good} times")
+
+
+READERS = 2  # of a hub's settings: our file, the kernel's command line
+
+
+def caught(agent, before):
+    """A reader of settings among the agent's children that was not there before, stopped; None"""
+    for pid in map(int, read(f"/proc/{agent}/task/{agent}/children").split()):
+        try:
+            if pid not in before and read(f"/proc/{pid}/cmdline").startswith(b"cacao: config\0"):
+                os.kill(pid, signal.SIGSTOP)
+                if until(lambda p=pid: stat_of(p)[0] == b"T", 1):
+                    return pid
+        except OSError:
+            pass  # it was faster
+    return None
+
+
+def stop_config(guest):
+    """The hub is started, and the last reader of its settings is caught at that, and stopped: (hub, reader)"""
+    for _ in range(effort(100)):
+        hub = guest.spawn(HUB, "-s", guest.unix(HUB_SOCK))
+        readers = []
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            reader = caught(guest.started[0].pid, readers)
+            if reader:
+                readers.append(reader)
+                if len(readers) == READERS:
+                    return hub, reader
+                os.kill(reader, signal.SIGCONT)
+        kill(hub.pid)
+        hub.wait()
+        guest.started.remove(hub)
+        until(lambda: HUB not in names_of(guest))
+    raise AssertionError("the reader of settings is never seen")
+
+
+def starter(guest):
+    """One that has connected, and says nothing yet."""
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect(guest.path("/run/cacao/start.sock"))
+    s.settimeout(5)
+    return s
+
+
+def test_meanwhile():
+    """While settings are read for one that starts, others start, end, and the whole is told to end."""
+    guest = Guest().start(ATTESTATION)
+    agent = guest.started[0]
+    with starter(guest) as early:
+        time.sleep(0.1)
+        hub, reader = stop_config(guest)
+        job.send(early, "M_FACE_START", bytes([len(NAMES) - 1]) + job.text("") + b"\0")
+        time.sleep(0.1)
+        agent.send_signal(signal.SIGSTOP)  # the reader's end wakes nobody later: it is told of with its answer
+        until(lambda: stat_of(agent.pid)[0] == b"T")
+        os.kill(reader, signal.SIGCONT)
+        until(lambda: not alive(reader), 1)
+        agent.send_signal(signal.SIGCONT)
+        try:
+            answer = early.recv(100)
+        except OSError as e:
+            answer = repr(e).encode()
+        check(answer[12:] == b"\0", "who connected earlier and speaks later is served", answer)
+        check(until(lambda: names_of(guest) == sorted(NAMES)), "and so is the one that was being served")
+    check(until(lambda: REST not in names_of(guest)), "its end is seen")
+    kill(hub.pid)
+    until(lambda: HUB not in names_of(guest))
+    hub, reader = stop_config(guest)
+    kill(hub.pid)
+    os.kill(reader, signal.SIGCONT)
+    check(until(lambda: names_of(guest) == [ATTESTATION]) and not until(lambda: names_of(guest) != [ATTESTATION], 0.5),
+          "one that dies while it is being served is forgotten", guest.status())
+    check(guest.spawn_ready(HUB).ready, "and can be started again")
+    guest.remove()
+    guest = Guest().start(ATTESTATION)
+    agent = guest.started[0]
+    stop_config(guest)
+    agent.send_signal(signal.SIGTERM)
+    check(until(lambda: agent.poll() is not None, 5) and agent.returncode == 0, "a request to end is heard then, too", guest.log())
+    guest.remove()
+    guest = Guest().start(ATTESTATION)
+    _, reader = stop_config(guest)
+    kill(next(pid for pid, name in processes().items() if name == "cacao: rpc"))
+    time.sleep(0.1)
+    os.kill(reader, signal.SIGCONT)
+    check(until(lambda: HUB in names_of(guest)) and code(guest.connect().call, *RESOURCE) == 0,
+          "rpc dies meanwhile: the new one serves it", guest.log())
+    check(guest.log().count(b"started anew") == 1, "and it is told of once")
+    guest.remove()
 
 
 def test_again():
