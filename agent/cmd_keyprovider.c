@@ -150,11 +150,7 @@ ask_rpc(struct provider_job *j, const struct msg *ask, struct err *e)
 
 	msg_init(&answer, 0, 0);
 	if (rc == 0)
-		rc = monitor_await(&j->m, j->rpc, rules, &answer, e);
-	if (rc <= 0)
-		return rc < 0 ? rc : err_set(e, ERR_CRASH, "the rpc process died");
-	r = msg_reader(&answer);
-	rc = role_verdict(&r, e);
+		rc = monitor_answer(&j->m, j->rpc, "rpc", rules, &answer, &r, e);
 	return rc == 0 && !msg_get_end(&r) ? err_set(e, ERR_PROTO, "answer that cannot be read") : rc;
 }
 

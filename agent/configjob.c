@@ -67,14 +67,8 @@ await(struct monitor *m, int control, bool *image, struct err *e)
 	struct msg_reader r;
 	automsg answer;
 	uint8_t has_image;
-	int rc = monitor_await(m, control, rules, &answer, e);
+	int rc = monitor_answer(m, control, "config", rules, &answer, &r, e);
 
-	if (rc == 0)
-		return monitor_died(m, "the config process died", e);
-	if (rc < 0)
-		return rc;
-	r = msg_reader(&answer);
-	rc = role_verdict(&r, e);
 	if (rc < 0)
 		return rc;
 	has_image = msg_get_u8(&r);

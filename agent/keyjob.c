@@ -40,14 +40,8 @@ await(struct monitor *m, int control, struct ocicrypt_wrapped *wrapped, struct e
 	};
 	struct msg_reader r;
 	automsg answer;
-	int rc = monitor_await(m, control, rules, &answer, e);
+	int rc = monitor_answer(m, control, "key", rules, &answer, &r, e);
 
-	if (rc == 0)
-		return err_set(e, ERR_CRASH, "the key process died");
-	if (rc < 0)
-		return rc;
-	r = msg_reader(&answer);
-	rc = role_verdict(&r, e);
 	if (rc == 0 && wrapped != NULL)
 		rc = take_wrapped(&r, wrapped, e);
 	if (rc == 0 && !msg_get_end(&r))

@@ -362,6 +362,22 @@ monitor_await(struct monitor *m, int fd, const struct msg_rule *rules, struct ms
 }
 
 int
+monitor_answer(struct monitor *m, int fd, const char *name, const struct msg_rule *rules, struct msg *answer,
+    struct msg_reader *rest, struct err *e)
+{
+	int rc = monitor_await(m, fd, rules, answer, e);
+	char died[64];
+
+	if (rc < 0)
+		return rc;
+	snprintf(died, sizeof(died), "the %s process died", name);
+	if (rc == 0)
+		return monitor_died(m, died, e);
+	*rest = msg_reader(answer);
+	return role_verdict(rest, e);
+}
+
+int
 monitor_turn(struct monitor *m, struct err *e)
 {
 	int rc = loop_run(m->loop, e);

@@ -68,6 +68,13 @@ int monitor_turn(struct monitor *, struct err *) must_check;
 /* After a 0 of monitor_await: what the first killed role died of, or CRASH with this text. Returns -code. */
 int monitor_died(const struct monitor *, const char *text, struct err *) must_check;
 
+/*
+ * The one answer to a request: a message of that type, which begins with a verdict. 0 and *rest, the reader of what comes after it
+ * in *answer; else what the role said, or how it died. name: the role's.
+ */
+int monitor_answer(struct monitor *, int fd, const char *name, const struct msg_rule *, struct msg *answer,
+    struct msg_reader *rest, struct err *) must_check;
+
 /* Waits for one role to end; its wait status. -ERR_TIMEOUT: it had to be killed. */
 int monitor_wait(struct monitor *, pid_t, int timeout_ms, int *status, struct err *) must_check;
 

@@ -53,14 +53,8 @@ await(struct monitor *m, int control, char platform[32], struct err *e)
 	};
 	struct msg_reader r;
 	automsg answer;
-	int rc = monitor_await(m, control, rules, &answer, e);
+	int rc = monitor_answer(m, control, "tee", rules, &answer, &r, e);
 
-	if (rc == 0)
-		return err_set(e, ERR_CRASH, "the tee process died");
-	if (rc < 0)
-		return rc;
-	r = msg_reader(&answer);
-	rc = role_verdict(&r, e);
 	if (rc < 0)
 		return rc;
 	msg_get_str(&r, platform, 32);
