@@ -46,7 +46,8 @@ LINK_fuzz = $(DYN_LINK) $(SAN)
 # --- static: musl and the libraries of build/deps/current
 DEPS := build/deps/current
 CC_static := musl-gcc
-CFLAGS_static = $(COMMON) $(ZERO) -Os -g -DNDEBUG -ffunction-sections -fdata-sections -fPIE \
+CFLAGS_static = $(COMMON) $(ZERO) -Os -g -DNDEBUG -fno-asynchronous-unwind-tables -fno-unwind-tables \
+	-ffunction-sections -fdata-sections -fPIE \
 	-isystem $(DEPS)/include -idirafter $(DEPS)/kernel
 LIBS_static := -lcurl -lnghttp2 -lssl -lcrypto -lcares -ljson-c -larchive -lz -lzstd -lseccomp -lisal -lprotobuf-c -lyaml \
 	-lgpgme -lassuan -lgpg-error -lpthread
