@@ -40,7 +40,6 @@ struct daemon {
 	struct deaths		 rpc_deaths;
 	int			 ready;		/* of our own start */
 	bool			 rpc_gone;	/* to be started anew by the main loop */
-	bool			 busy;		/* a name is being served: starters wait */
 	struct err		 failed;	/* why it all ends */
 };
 
@@ -519,10 +518,6 @@ on_starter(void *arg, int fd, maybe_unused short revents)
 	bool closed = false;
 	int rc;
 
-	if (n->d->busy) {
-		loop_unwatch(n->d->m.loop, fd);
-		return;
-	}
 	if (n->complete) {	/* it has nothing more to say */
 		end_name(n);
 		return;
@@ -548,19 +543,14 @@ free_name(struct daemon *d)
 }
 
 static void
-on_knock(void *arg, int fd, maybe_unused short revents)
+on_knock(void *arg, maybe_unused int fd, maybe_unused short revents)
 {
 	struct daemon *d = arg;
 	struct name *n = free_name(d);
 	struct err e = { 0 };
 	pid_t pid = 0;
-	int conn;
+	int conn = handover_accept(d->meeting, &pid);
 
-	if (d->busy) {
-		loop_unwatch(d->m.loop, fd);
-		return;
-	}
-	conn = handover_accept(d->meeting, &pid);
 	if (conn < 0)
 		return;
 	if (n == NULL || loop_watch(d->m.loop, conn, POLLIN, on_starter, n, &e) < 0) {
@@ -580,6 +570,15 @@ watch_starters(struct daemon *d, struct err *e)
 		if (d->names[i].conn >= 0)
 			rc = loop_watch(d->m.loop, d->names[i].conn, POLLIN, on_starter, &d->names[i], e);
 	return rc;
+}
+
+static void
+ignore_starters(struct daemon *d)
+{
+	loop_unwatch(d->m.loop, d->meeting->listener);
+	for (size_t i = 0; i < NAMES_MAX; i++)
+		if (d->names[i].conn >= 0)
+			loop_unwatch(d->m.loop, d->names[i].conn);
 }
 
 /* A socket that the hub's settings name, besides the one it was started with. */
@@ -625,9 +624,8 @@ begin_name(struct daemon *d, struct name *n)
 static int
 serve_name(struct daemon *d, struct name *n, struct err *e)
 {
-	d->busy = true;
+	ignore_starters(d);
 	begin_name(d, n);
-	d->busy = false;
 	return watch_starters(d, e);
 }
 

@@ -370,9 +370,10 @@ monitor_answer(struct monitor *m, int fd, const char *name, const struct msg_rul
 
 	if (rc < 0)
 		return rc;
-	snprintf(died, sizeof(died), "the %s process died", name);
-	if (rc == 0)
+	if (rc == 0) {
+		snprintf(died, sizeof(died), "the %s process died", name);
 		return monitor_died(m, died, e);
+	}
 	*rest = msg_reader(answer);
 	return role_verdict(rest, e);
 }
