@@ -297,6 +297,16 @@ address_listen(const struct address *a, struct err *e)
 	return a->path[0] != '\0' ? listen_unix(a, e) : listen_tcp(a, e);
 }
 
+struct address_file
+address_file(const struct address *a)
+{
+	struct stat st;
+
+	if (a->path[0] == '\0' || lstat(a->path, &st) < 0)
+		return (struct address_file){ 0 };
+	return (struct address_file){ st.st_ino, (uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec };
+}
+
 void
 address_unlink(const struct address *a, int fd)
 {

@@ -31,6 +31,11 @@ int address_parse(const char *text, enum address_bare, struct address *out, stru
  * descriptor; -ERR_USAGE, -ERR_CONFIG.
  */
 int address_listen(const struct address *, struct err *) must_check;
+/* Which file a unix socket has: another one may take its place. 0: it has none. */
+struct address_file {
+	uint64_t	ino, made;	/* made: its st_mtim, ns */
+};
+struct address_file address_file(const struct address *);
 /* Removes the unix socket that address_listen made. */
 void address_unlink(const struct address *, int fd);
 

@@ -597,7 +597,8 @@ add_hub_socket(const struct daemon *d, struct handed *h, struct err *e)
 		rc = face_open(&named, e);
 	if (rc < 0)
 		return err_wrap(e, "%s", settings[SET_HUB_SOCKET].name);
-	*l = (struct handed_listen){ .fd = rc, .transport = named.address.transport, .face = FACE_HUB };
+	*l = (struct handed_listen){ .fd = rc, .transport = named.address.transport, .face = FACE_HUB,
+	    .file = address_file(&named.address) };
 	snprintf(l->text, sizeof(l->text), "%s", named.text);
 	h->n++;
 	return 0;

@@ -116,6 +116,7 @@ handover_close(struct handover *h)
 static int
 send_listener(int conn, const struct face_listen *l, int fd, struct err *e)
 {
+	struct address_file file = address_file(&l->address);
 	automsg m;
 	int rc;
 
@@ -125,6 +126,10 @@ send_listener(int conn, const struct face_listen *l, int fd, struct err *e)
 		rc = msg_put_u8(&m, (uint8_t)l->face, e);
 	if (rc == 0)
 		rc = msg_put_str(&m, l->text, e);
+	if (rc == 0)
+		rc = msg_put_u64(&m, file.ino, e);
+	if (rc == 0)
+		rc = msg_put_u64(&m, file.made, e);
 	msg_put_fd(&m, fd);
 	return rc < 0 ? rc : msg_send(conn, &m, SERVED_MS, e);
 }
@@ -203,6 +208,7 @@ handover_own(const struct face_start *f, const int fds[FACE_LISTEN], struct hand
 		l->fd = fds[i];
 		l->transport = f->listen[i].address.transport;
 		l->face = f->listen[i].face;
+		l->file = address_file(&f->listen[i].address);
 		snprintf(l->text, sizeof(l->text), "%s", f->listen[i].text);
 	}
 	if (f->config != NULL)
@@ -236,6 +242,8 @@ take_listener(struct msg *m, struct handed *h, struct err *e)
 	if (h->n == FACE_LISTEN)
 		return err_set(e, ERR_PROTO, "more than %d sockets", FACE_LISTEN);
 	msg_get_str(&r, l->text, sizeof(l->text));
+	l->file.ino = msg_get_u64(&r);
+	l->file.made = msg_get_u64(&r);
 	if (!msg_get_end(&r) || (transport != PROVIDER_GRPC && transport != PROVIDER_TTRPC) ||
 	    (face & (face - 1)) != 0 || face == 0 || face >= FACE_OWN)
 		return err_set(e, ERR_PROTO, "listening socket");
@@ -265,7 +273,7 @@ int
 handover_take(int conn, struct handed *h, bool *closed, struct err *e)
 {
 	static const struct msg_rule rules[] = {
-		{ .type = M_FACE_LISTEN, .max_len = 300, .fds = 1 },
+		{ .type = M_FACE_LISTEN, .max_len = 320, .fds = 1 },
 		{ .type = M_FACE_START, .max_len = PATH_MAX + 16 },
 		{ 0 },
 	};
@@ -294,15 +302,26 @@ handover_part(int conn)
 	(void)(handover_answer(conn, NULL, &e) < 0);	/* who is gone himself need not know */
 }
 
+/* Who was killed and started again may be listening there already, before his death is seen. */
+static void
+remove_file(const struct handed_listen *l)
+{
+	struct address_file now;
+	struct address a;
+	struct err e;
+
+	if (address_parse(l->text, ADDRESS_PEERS, &a, &e) < 0)
+		return;
+	now = address_file(&a);
+	if (now.ino == l->file.ino && now.made == l->file.made)
+		address_unlink(&a, l->fd);
+}
+
 void
 handed_close(struct handed *h)
 {
 	for (size_t i = 0; i < h->n; i++) {
-		struct address a;
-		struct err e;
-
-		if (address_parse(h->listen[i].text, ADDRESS_PEERS, &a, &e) == 0)
-			address_unlink(&a, h->listen[i].fd);
+		remove_file(&h->listen[i]);
 		base_close(&h->listen[i].fd);
 	}
 	h->n = 0;

@@ -31,6 +31,7 @@ struct handed {
 		enum provider_transport		transport;
 		enum face			face;
 		char				text[256];
+		struct address_file		file;	/* who comes next may have put his in its place */
 	}		listen[FACE_LISTEN];
 	size_t		n;
 	char		config[PATH_MAX];	/* "" for none */

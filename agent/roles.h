@@ -136,7 +136,8 @@ enum {
 	M_CALL_DONE,	/* back, with the same id: err?, and what belongs to it */
 	M_CALL_LEFT,	/* rpc → monitor, id of its call: u8 1 the caller's connection is gone, 0 its time is over:
 			 * nobody waits for the answer; it does not come */
-	M_FACE_LISTEN,	/* starter → monitor: u8 transport, u8 enum face, str address; fd: it listens there (agent/handover.h) */
+	M_FACE_LISTEN,	/* starter → monitor: u8 transport, u8 enum face, str address, u64 inode and
+			 * u64 ns of its file; fd: it listens there (agent/handover.h) */
 	M_FACE_START,	/* starter → monitor: u8 enum program, str path of its settings ("": none), u8 they came with initdata */
 	M_FACE_DONE,	/* monitor → starter: err?: all of its sockets are served */
 	M_JOB_CONFIG,	/* monitor → job: fd: settings (config_format) */

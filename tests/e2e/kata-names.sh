@@ -7,7 +7,7 @@ set -eu
 
 python=/usr/bin/python3	# the one that has Debian's grpcio
 
-for test in orders race meanwhile again settings stale ready; do
+for test in orders race meanwhile replaced again settings stale ready; do
 	adopt timeout -k 5 100 "$python" "$e2e/kata_names.py" "$test"
 done
 if is_root; then

@@ -171,6 +171,24 @@ def test_meanwhile():
     guest.remove()
 
 
+def test_replaced():
+    """kata-agent starts again what was killed before the agent has seen its end: the new one's socket stays."""
+    guest = Guest().start(ATTESTATION, HUB)
+    agent, hub = guest.started
+    agent.send_signal(signal.SIGSTOP)
+    kill(hub.pid)
+    os.unlink(guest.path(HUB_SOCK))
+    guest.spawn(HUB, "-s", guest.unix(HUB_SOCK))
+    there = until(lambda: os.path.exists(guest.path(HUB_SOCK)))
+    agent.send_signal(signal.SIGCONT)
+    check(there and until(lambda: guest.started[-1].pid in [n["pid"] for n in guest.status()["names"]]),
+          "one that was killed and started at once is served")
+    check(os.path.exists(guest.path(HUB_SOCK)) and code(guest.connect().call, *RESOURCE) == 0, "at its own socket")
+    guest.stop()
+    check(not os.path.exists(guest.path(HUB_SOCK)), "which goes with it")
+    guest.remove()
+
+
 def test_again():
     guest = Guest().start()
     c = guest.connect()

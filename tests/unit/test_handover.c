@@ -135,12 +135,14 @@ send_raw(int conn, uint16_t type, const uint8_t *bytes, size_t n, int fd)
 	works(msg_send(conn, &m, 1000, &e), "is sent");
 }
 
+#define FILE_OF	0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2	/* inode, time */
+
 /* A starter is root, but a bad one may not become a fault of the agent. */
 static void
 test_bad(void)
 {
-	static const uint8_t own[] = { PROVIDER_TTRPC, FACE_OWN, 0, 0, 0, 1, 'x' }, two[] = { PROVIDER_TTRPC, 3, 0, 0, 0, 1, 'x' },
-	    cmd[] = { PROVIDER_CMD, FACE_HUB, 0, 0, 0, 1, 'x' }, program[] = { PROGRAM_COUNT, 0, 0, 0, 0, 0 };
+	static const uint8_t own[] = { PROVIDER_TTRPC, FACE_OWN, 0, 0, 0, 1, 'x', FILE_OF }, two[] = { PROVIDER_TTRPC, 3, 0, 0, 0, 1, 'x', FILE_OF },
+	    cmd[] = { PROVIDER_CMD, FACE_HUB, 0, 0, 0, 1, 'x', FILE_OF }, program[] = { PROGRAM_COUNT, 0, 0, 0, 0, 0 };
 	static const struct {
 		const uint8_t	*bytes;
 		size_t		 n;
