@@ -7,7 +7,7 @@ PORTFILE gets the ports of "home" (127.0.0.1, https with a certificate), of "awa
 and of "plain" (localhost, always http). A path is /v2/BEHAVIOUR/PARAMETER/KIND/NAME; the behaviour is the name of
 a method below, manifest_BEHAVIOUR or blob_BEHAVIOUR; "basic-BEHAVIOUR" wants user:word first, and what has no method
 for this kind gets the image "good" of the layout. LOGFILE has a line per request: place, method, path, Authorization;
-and a line "place raw …" for what is no HTTP.
+and a line "place raw …" with the first three bytes of what is no HTTP.
 """
 
 import base64
@@ -45,7 +45,7 @@ class Front(http.server.BaseHTTPRequestHandler):
         Front.log.flush()
 
     def send_error(self, code, message=None, explain=None):
-        self.note("raw", repr(self.raw_requestline[:16]))
+        self.note("raw", self.raw_requestline[:3].hex())
         self.close_connection = True
 
     def url(self, place, rest):

@@ -177,7 +177,7 @@ mark
 refused "https to a server that speaks http, again" 21 --policy "$accept_policy" --authfile "$authfile" \
 	"docker://$home/good/x"
 check "no request went there in the clear" log_lacks 'GET'
-check "only a greeting of TLS" log_has "home raw b'.x16.x03"
+check "only a greeting of TLS" log_has '^home raw 1603'
 
 make_tls
 (
