@@ -3,8 +3,8 @@
 
 usage: job.py PROGRAM [SETTING=VALUE | SETTING=@FILE]... IMAGE BUNDLE     SETTING: IMAGE_POLICY, KBC, ... (agent/config.h)
        job.py PROGRAM [SETTING=VALUE]... --sweep BUNDLE
---host-chose-broker: the setting KBC comes from the kernel's command line. --ask-to-end SECONDS: SIGTERM after so long.
---pid FILE: the process's number is written there.
+--host-chose-broker: the setting KBC comes from the kernel's command line.
+--pid FILE: the number of the process, which is also that of its session, is written there.
 Prints the digest; a failure goes to standard error as "CODE text", exit status 1; no answer at all: 2.
 Numbers come from the headers, so that they need not be written down twice."""
 
@@ -12,12 +12,12 @@ import argparse
 import array
 import os
 import re
-import signal
 import socket
 import struct
 import subprocess
 import sys
-import threading
+
+from proxy import publish
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -64,7 +64,8 @@ def start(program, sock, image):
         os.dup2(image, 4)
     mode = "root" if os.geteuid() == 0 else "user"
     return subprocess.Popen(["cacao: job", "2", mode, "-1", "-1"], executable=program, env={}, close_fds=True,
-                            pass_fds=(3, 4), preexec_fn=arrange, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+                            pass_fds=(3, 4), preexec_fn=arrange, start_new_session=True, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.DEVNULL)
 
 
 def main():
@@ -73,7 +74,6 @@ def main():
     p.add_argument("words", nargs="+")
     p.add_argument("--sweep", action="store_true")
     p.add_argument("--host-chose-broker", action="store_true")
-    p.add_argument("--ask-to-end", type=float)
     p.add_argument("--pid")
     args = p.parse_intermixed_args()
     places = 1 if args.sweep else 2
@@ -88,17 +88,14 @@ def main():
     for fd in spare:
         os.close(fd)
     if args.pid:
-        with open(args.pid, "w") as f:
-            f.write(str(job.pid))
+        publish(args.pid, job.pid)
     memory = os.memfd_create("settings")
     os.write(memory, formatted(settings, args.host_chose_broker))
     os.lseek(memory, 0, os.SEEK_SET)
     send(ours, "M_JOB_CONFIG", fds=[memory])
     send(ours, "M_JOB_SWEEP" if args.sweep else "M_JOB_PULL", b"".join(text(w) for w in order))
-    if args.ask_to_end is not None:
-        threading.Timer(args.ask_to_end, lambda: job.send_signal(signal.SIGTERM)).start()
     answer = ours.recv(65536)
-    job.wait(20)
+    job.wait(60)
     if args.sweep:
         return job.returncode
     if not answer:

@@ -162,27 +162,34 @@ check "its file is still there" [ -f "$bundle/file" ]
 
 # --- its end ----------------------------------------------------------------------------------------
 
-slow_line "$plain_port" 100000
-rm -rf "$work/store"
+# So slow that the image is far away for as long as this takes, be the machine slow or fast.
+slow_line "$plain_port" 5000
 insecure=$slow
-fresh_target
+start_job() {	# a pull in the background that is unpacking: $job_pid, and $player_pid, whose child it is
+	rm -rf "$work/store" "$work/pid"
+	fresh_target
+	python3 "$e2e/job.py" "$agent" "IMAGE_STORE=$work/store" "REGISTRY_INSECURE=$insecure" "$accept" --pid "$work/pid" \
+		"$slow/test/image:plain" "$bundle" >"$work/out" 2>"$work/err" &
+	player_pid=$!
+	pids="$pids $player_pid"
+	wait_file "$work/pid" || bail "job.py does not start"
+	job_pid=$(cat "$work/pid")
+	procs wait "$job_pid" unpack >"$work/procs" || bail "no layer is unpacked: $(head -n 1 "$work/err")"
+}
+
+start_job
 start_time=$(now)
-job "$accept" --ask-to-end 1 "$slow/test/image:plain"
+kill -TERM "$job_pid"
+wait "$player_pid" || :
 took=$(($(now) - start_time))
 check "asked to end: cancelled" grep -q '^CANCELLED ' "$work/err"
-check "asked to end: within a second" [ "$took" -lt 2500 ]
-diag "$took ms, of which one was waited"
+check "asked to end: soon" [ "$took" -lt 5000 ]
+diag "$took ms"
 check "asked to end: nothing is left" is_empty "$target"
 
-fresh_target
-python3 "$e2e/job.py" "$agent" "IMAGE_STORE=$work/store" "REGISTRY_INSECURE=$insecure" "$accept" --pid "$work/pid" \
-	"$slow/test/image:plain" "$bundle" >"$work/job.out" 2>"$work/job.err" &
-pids="$pids $!"
-wait_file "$work/pid"
-sleep 1
-job_pid=$(cat "$work/pid")
+start_job
 kill -KILL "$job_pid"
-check "killed: all its processes go" procs none "$job_pid" 5
+check "killed: all its processes go" procs none "$job_pid" 30
 check "killed: something is left" [ -e "$target/.cacao-staging" ]
 check "killed: and removed by a sweep" python3 "$e2e/job.py" "$agent" "IMAGE_STORE=$work/store" --sweep "$bundle"
 check "killed: nothing is left then" is_empty "$target"
