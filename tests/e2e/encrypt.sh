@@ -195,12 +195,12 @@ fi
 
 # --- interrupted, while a key provider is slow ------------------------------------------------------------
 
-printf '#!/bin/sh\nexec sleep 20\n' >"$work/slow"
+printf '#!/bin/sh\necho asked >"%s"\nexec sleep 60\n' "$work/slow.asked" >"$work/slow"
 chmod +x "$work/slow"
 "$aa" encrypt "oci:$img:plain" "oci:$work/never:x" --recipient "$recipient" --keyprovider "cmd:$work/slow" \
 	>"$work/out" 2>"$work/err" &
 slow=$!
-sleep 2
+check "a slow key provider is asked" wait_file "$work/slow.asked"
 kill -INT "$slow"
 rc=0
 wait "$slow" || rc=$?
