@@ -13,16 +13,27 @@ mkimage build "$img:plain" files=50,size=3m >/dev/null
 ocicrypt encrypt "$img:plain" "$img:enc" "$work/keys/aa-offline_fs_kbc-keys.json" $kid >/dev/null
 registry_start plain
 mkimage push "$img:enc" "http://$registry/test/image:enc" >/dev/null
-slow_line "$registry_port" 1000000
+slow_line "$registry_port" 300000
+
+# unpacking: until the first entry of a layer is there. Nothing foreign is read before a sandbox is shut, so all of them are.
+unpacking() {
+	unpacking_turns=0
+	until [ -n "$(find "$target" -name data 2>/dev/null)" ]; do
+		unpacking_turns=$((unpacking_turns + 1))
+		[ "$unpacking_turns" -le 3000 ] || bail "no layer is unpacked: $(head -n 1 "$work/err")"
+		sleep 0.02
+	done
+}
 
 fresh_target
 start_pull --aa-kbc-params "offline_fs_kbc::$work/keys" "docker://$slow/test/image:enc"
 procs wait "$aa_pid" net key pull crypt unpack >"$work/procs" || diag_file "$work/procs"
-sleep 0.3
+unpacking
 adopt procs check "$aa_pid" "$target" $kid "$work" "$slow"
+kill -USR1 "$slow_pid" # it has been slow for long enough
 finish_pull 60
 check "the slow pull works" [ "$rc" = 0 ]
-check "no process is left" procs none "$aa_pid" 5
+check "no process is left" procs none "$aa_pid" 30
 
 # The same with an archive instead of a registry; unpack stands still while it is looked at.
 mkimage build "$img:large" gzip=none,files=4,size=600m >/dev/null
@@ -32,9 +43,9 @@ fresh_target
 start_pull --aa-kbc-params "offline_fs_kbc::$work/keys" "oci-archive:$work/archive.tar"
 procs wait "$aa_pid" unpack >"$work/procs" || diag_file "$work/procs"
 unpack=$(sed -n 's/ unpack$//p' "$work/procs")
+unpacking
 kill -STOP "$unpack"
 procs wait "$aa_pid" archive key pull crypt unpack >"$work/procs" || diag_file "$work/procs"
-sleep 0.3
 adopt procs check "$aa_pid" "$target" $kid "$work/keys"
 kill -CONT "$unpack"
 finish_pull 60

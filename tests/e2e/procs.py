@@ -2,7 +2,7 @@
 """The processes of one pull, seen from outside through /proc.
 
   procs.py list SESSION             "PID ROLE" of each process of the session
-  procs.py wait SESSION ROLE...     until all of these are there, ten seconds; then as list
+  procs.py wait SESSION ROLE...     until all of these are there, a minute; then as list
   procs.py none SESSION SECONDS     until the session is empty
   procs.py most SESSION ROLE        the highest number of processes with this role, until the session is empty
   procs.py check SESSION STAGING WORD...
@@ -68,7 +68,8 @@ def show(processes):
 
 
 def wait_for(number, roles):
-    for _ in range(500):
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
         found = session(number)
         if set(roles) <= set(p.role for p in found):
             show(found)
