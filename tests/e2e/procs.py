@@ -2,14 +2,16 @@
 """The processes of one pull, seen from outside through /proc.
 
   procs.py list SESSION             "PID ROLE" of each process of the session
-  procs.py wait SESSION ROLE...     until all of these are there, a minute; then as list
+  procs.py wait SESSION ROLE...     until all of these are there (a role named twice: two of it), a minute; then as list
   procs.py none SESSION SECONDS     until the session is empty
-  procs.py most SESSION ROLE        the highest number of processes with this role, until the session is empty
+  procs.py most SESSION ROLE        the highest number of processes that have this role for a fifth of a second together,
+                                    until the session is empty; one that is about to end does not count
   procs.py check SESSION STAGING WORD...
                                     a table, and a line "ok …"/"not ok …"/"skip … # why" for each rule;
                                     the words must stand on no role's command line, which is public
 """
 
+import collections
 import os
 import re
 import sys
@@ -71,7 +73,7 @@ def wait_for(number, roles):
     end = time.monotonic() + 60
     while time.monotonic() < end:
         found = session(number)
-        if set(roles) <= set(p.role for p in found):
+        if not collections.Counter(roles) - collections.Counter(p.role for p in found):
             show(found)
             return True
         time.sleep(0.02)
@@ -95,7 +97,10 @@ def most(number, role):
         found = session(number)
         if not found:
             return highest
-        highest = max(highest, sum(p.role == role for p in found))
+        pids = {p.pid for p in found if p.role == role}
+        if len(pids) > highest:
+            time.sleep(0.2)
+            highest = max(highest, len(pids & {p.pid for p in session(number) if p.role == role}))
         time.sleep(0.01)
 
 
