@@ -46,6 +46,7 @@ static struct {
 } *asked;
 
 static unsigned port;
+static int listener;
 
 static void printf_like(1, 2)
 note(const char *fmt, ...)
@@ -123,25 +124,25 @@ start_server(const char *const *answers)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t size = sizeof(a);
-	int s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	pid_t pid;
 
-	if (bind(s, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(s, 9) < 0 ||
-	    getsockname(s, (struct sockaddr *)&a, &size) < 0)
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(listener, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(listener, 9) < 0 ||
+	    getsockname(listener, (struct sockaddr *)&a, &size) < 0)
 		abort();
 	port = ntohs(a.sin_port);
 	asked->len = 0;
 	asked->text[0] = '\0';
 	pid = fork();
-	if (pid != 0) {
-		close(s);
+	if (pid != 0)
 		return pid;
-	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (size_t i = 0; i < ANSWERS && answers[i] != NULL; i++) {
-		int fd = accept(s, NULL, NULL);
+		int fd = accept(listener, NULL, NULL);
 		char text[2048], *at;
 
+		if (fd < 0)
+			break;
 		/* "PORT" in an answer is that of this server. */
 		snprintf(text, sizeof(text), "%s", answers[i]);
 		at = strstr(text, "PORT");
@@ -152,8 +153,7 @@ start_server(const char *const *answers)
 		read_body(fd, 1 << 20, false);
 		close(fd);
 	}
-	for (;;)
-		pause();
+	_exit(0);
 }
 
 /* --- net, in a child process that serves one end of a socket pair */
@@ -223,13 +223,14 @@ begin(const char *const *answers)
 	net = fork();
 	if (net == 0) {
 		close(pair[0]);
+		close(listener);
 		run_net(pair[1]);
 	}
 	close(pair[1]);
 	sock = pair[0];
 }
 
-/* Ends all; what was asked is this. */
+/* Ends all; what was asked is this. The server first notes what it still has of a connection that was given up. */
 static void
 end(const char *wanted, const char *name)
 {
@@ -238,7 +239,8 @@ end(const char *wanted, const char *name)
 	close(sock);
 	waitpid(net, &status, 0);
 	is_int(status, 0, "%s: net ends well", name);
-	kill(server, SIGKILL);
+	shutdown(listener, SHUT_RDWR);
+	close(listener);
 	waitpid(server, NULL, 0);
 	if (wanted != NULL)
 		is_str(asked->text, wanted, "%s: what was asked", name);
