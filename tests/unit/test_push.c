@@ -43,6 +43,7 @@ static struct err e;
 static struct {
 	char	 text[16384];
 	size_t	 len;
+	int64_t	 ahead;		/* of net's clock before ours */
 } *asked;
 
 static unsigned port;
@@ -113,7 +114,7 @@ serve_one(int fd, const char *answer)
 		body = read_body(fd, (size_t)strtoul(length, NULL, 10), encoding[0] != '\0');
 	}
 	if (answer[0] == '~')
-		sleep(3);
+		sleep(5);
 	note("%.*s|%s|%zu%s\n", (int)strcspn(head, "\r") - 9, head, auth, body, encoding[0] != '\0' ? "c" : "");
 	answer += strspn(answer, "+!~");
 	(void)!write(fd, answer, strlen(answer));
@@ -171,9 +172,16 @@ static const char *registries_text;
 static int64_t timeout_ms;
 static long low_speed_s;
 
+static int64_t
+shifted_now_ms(void)
+{
+	return sys_real.now_ms() + __atomic_load_n(&asked->ahead, __ATOMIC_SEQ_CST);
+}
+
 static void
 run_net(int socket)
 {
+	struct sys_ops ops = sys_real;
 	struct client_options opt = { .timeout_ms = timeout_ms };
 	struct err unusable = { 0 };
 	struct client *client;
@@ -182,6 +190,8 @@ run_net(int socket)
 	struct push *push;
 	char host[64], name[96], auth[256];
 
+	ops.now_ms = shifted_now_ms;
+	sys = &ops;
 	snprintf(host, sizeof(host), "127.0.0.1:%u,localhost:%u", port, port);
 	snprintf(name, sizeof(name), "docker://127.0.0.1:%u/x/y:tag", port);
 	if (with_password) {
@@ -509,15 +519,17 @@ test_settings(void)
 	end("", "blocked");
 	registries_text = NULL;
 
-	timeout_ms = 1000;
+	timeout_ms = 60000;
 	begin((const char *const[ANSWERS]){ OPENED, SENT, MADE });
 	is_int(store(STORE_BLOB, "", LAYER, &fd, &code), M_STORE_FD, "a layer that never comes");
+	__atomic_store_n(&asked->ahead, timeout_ms, __ATOMIC_SEQ_CST);	/* seen with the next message */
 	is_int(tell(M_STORE_END, NULL, D1, LAYER), ERR_TIMEOUT, "ends with the time for all: %s", said.msg);
 	close(fd);
 	end(UPLOADS, "never comes");
+	asked->ahead = 0;
 	timeout_ms = 0;
 
-	low_speed_s = 1;
+	low_speed_s = 3;
 	begin((const char *const[ANSWERS]){ OPENED, SENT, "~" MADE });
 	is_int(layer("", LAYER, LAYER, D1), 0, "a registry that takes its time in the end");
 	end(UPLOADS PATCH "||5242880\n" CLOSE1, "takes its time");
