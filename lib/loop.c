@@ -145,35 +145,43 @@ loop_timer(struct loop *l, int64_t ms, loop_timer_fn fn, void *arg, struct err *
 	return 0;
 }
 
+/* The timer that is due first; NULL: none is set. */
+static struct timer *
+first_timer(const struct loop *l)
+{
+	struct timer *first = NULL;
+
+	for (size_t i = 0; i < l->ntimers; i++) {
+		struct timer *t = &l->timers[i];
+
+		if (t->fn != NULL && (first == NULL || t->at < first->at))
+			first = t;
+	}
+	return first;
+}
+
 /* Milliseconds until the first timer, -1 without one. */
 static int
 next_timeout(const struct loop *l)
 {
-	int64_t now = sys_now_ms(), best = -1;
+	const struct timer *first = first_timer(l);
 
-	for (size_t i = 0; i < l->ntimers; i++) {
-		int64_t left = l->timers[i].at - now;
-
-		if (l->timers[i].fn == NULL)
-			continue;
-		left = MAX(left, 0);
-		if (best < 0 || left < best)
-			best = left;
-	}
-	return (int)MIN(best, INT_MAX);
+	return first == NULL ? -1 : (int)MIN(MAX(first->at - sys_now_ms(), 0), INT_MAX);
 }
 
+/* What is due, in its order, however late it is; what keeps setting itself anew waits for the next round. */
 static void
 run_timers(struct loop *l)
 {
 	int64_t now = sys_now_ms();
 
-	for (size_t i = 0; i < l->ntimers && !l->stop; i++) {
-		struct timer t = l->timers[i];
+	for (size_t n = l->ntimers; n > 0 && !l->stop; n--) {
+		struct timer *first = first_timer(l), t;
 
-		if (t.fn == NULL || t.at > now)
-			continue;
-		l->timers[i].fn = NULL;
+		if (first == NULL || first->at > now)
+			break;
+		t = *first;
+		first->fn = NULL;
 		t.fn(t.arg);
 	}
 }

@@ -18,7 +18,7 @@ void loop_free(struct loop *);
 int loop_watch(struct loop *, int fd, short events, loop_fd_fn, void *arg, struct err *) must_check;
 void loop_unwatch(struct loop *, int fd);	/* allowed inside callbacks, also for the descriptor being served */
 
-/* One-shot timer; the same (fn, arg) pair set again moves it. ms < 0 removes it. */
+/* One-shot timer; the same (fn, arg) pair set again moves it. ms < 0 removes it. Those that are due are served in their order. */
 int loop_timer(struct loop *, int64_t ms, loop_timer_fn, void *arg, struct err *) must_check;
 
 /* Runs until loop_stop or an error of poll. 0 or -err. */

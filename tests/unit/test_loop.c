@@ -102,6 +102,33 @@ test_timers(void)
 	loop_free(NULL);
 }
 
+static int64_t
+late_now(void)
+{
+	return sys_real.now_ms() + 1000;
+}
+
+/* A process that did not run for a while finds them all due. */
+static void
+test_late(void)
+{
+	struct sys_ops ops = sys_real;
+	int first = 0, second = 0, third = 0;
+
+	order = 0;
+	works(loop_new(&loop, &e), "new");
+	works(loop_timer(loop, 30, on_timer, &third, &e), "last");
+	works(loop_timer(loop, 40, on_end, NULL, &e), "an end");
+	works(loop_timer(loop, 10, on_timer, &first, &e), "first");
+	works(loop_timer(loop, 20, on_timer, &second, &e), "second");
+	ops.now_ms = late_now;
+	sys = &ops;
+	works(loop_run(loop, &e), "run");
+	sys = &sys_real;
+	ok(first == 1 && second == 2 && third == 3, "in order, although they are late");
+	loop_free(loop);
+}
+
 static int
 once(maybe_unused void *arg, struct err *why)
 {
@@ -122,6 +149,7 @@ main(void)
 {
 	test_watches();
 	test_timers();
+	test_late();
 	ok(fault_each(FAULT_ALLOC, ENOMEM, false, once, NULL) > 0, "no memory at any point");
 	is_int((long long)fault_live_bytes(), 0, "and nothing is lost");
 	return tap_done();
