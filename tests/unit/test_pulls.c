@@ -1,6 +1,6 @@
 /*
  * test_pulls.c: the daemon's pulls, with processes that only play a job: what they do is the name of their image. Those that
- * sweep tell so on a pipe.
+ * sweep, or that shall be known to be at work, tell so on a pipe. The daemon's clock goes when the test says so.
  */
 #include "lib/base.h"
 
@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include "agent/flights.h"
 #include "lib/sys.h"
 #include "tests/lib/fault.h"
 #include "tests/lib/tap.h"
@@ -21,8 +22,9 @@ static struct err e;
 static struct monitor m;
 static struct config config;
 static struct pulls *pulls;
-static int spawned, swept[2];
+static int spawned, told[2];
 static bool refuse_spawn;
+static int64_t now = 1000;
 
 /* --- the job */
 
@@ -66,7 +68,7 @@ play(int control)
 			continue;
 		if (got.type == M_JOB_SWEEP) {
 			msg_get_str(&r, bundle, sizeof(bundle));
-			_exit(sys_write_all(swept[1], bundle, strlen(bundle)) < 0);
+			_exit(sys_write_all(told[1], bundle, strlen(bundle)) < 0);
 		}
 		msg_get_str(&r, name, sizeof(name));
 		if (strncmp(name, "docker://", strlen("docker://")) != 0 || strstr(image, "://") != NULL)
@@ -75,8 +77,10 @@ play(int control)
 			_exit(9);
 		if (strcmp(image, "stubborn") == 0)
 			signal(SIGTERM, SIG_IGN);
-		if (strcmp(image, "stubborn") == 0 || strcmp(image, "slow") == 0)
-			poll(NULL, 0, 20000);
+		if ((strcmp(image, "stubborn") == 0 || strcmp(image, "busy") == 0) && sys_write_all(told[1], "at work", 7) < 0)
+			_exit(1);
+		if (strcmp(image, "stubborn") == 0 || strcmp(image, "busy") == 0 || strcmp(image, "slow") == 0)
+			poll(NULL, 0, -1);
 		if (strcmp(image, "later") == 0)
 			poll(NULL, 0, 200);
 		answer(control, image);
@@ -99,7 +103,7 @@ fake_spawn(maybe_unused int image, maybe_unused char *const argv[], const int *f
 		int control = dup(fds[3]);	/* and nothing else of it may stay open, or its end is not seen */
 
 		for (int fd = 3; fd < 64; fd++)
-			if (fd != control && fd != swept[1])
+			if (fd != control && fd != told[1])
 				close(fd);
 		play(control);
 	}
@@ -132,25 +136,30 @@ on_time(maybe_unused void *arg)
 	loop_stop(m.loop);
 }
 
-static void
-run_for(int64_t ms)
+static int64_t
+fake_now(void)
 {
-	int64_t end = sys_now_ms() + ms;
-
-	while (sys_now_ms() < end) {
-		(void)(loop_timer(m.loop, MAX(end - sys_now_ms(), 0), on_time, NULL, &e) < 0);
-		(void)(loop_run(m.loop, &e) < 0);
-	}
+	return now;
 }
 
-/* Until n answers are there, for 10 seconds at most. */
+/* What is ready, and what is due. */
+static void
+turn(void)
+{
+	(void)(loop_timer(m.loop, 0, on_time, NULL, &e) < 0);
+	(void)(loop_run(m.loop, &e) < 0);
+}
+
+/* For 30 seconds of the real clock at most. */
+#define until(cond) \
+	for (int64_t last = sys_real.now_ms() + 30000; !(cond) && sys_real.now_ms() < last; poll(NULL, 0, 1)) \
+		turn()
+
+/* Until n answers are there. */
 static void
 run_until(int n)
 {
-	int64_t end = sys_now_ms() + 10000;
-
-	while (heard.count < n && sys_now_ms() < end)
-		run_for(5);
+	until(heard.count >= n);
 }
 
 static void
@@ -161,36 +170,62 @@ begin(void)
 	refuse_spawn = false;
 }
 
+/* Once more so many bytes of what jobs tell; whole words, in whatever order. */
+static const char *
+told_next(size_t n)
+{
+	struct pollfd p = { .fd = told[0], .events = POLLIN };
+	static char text[200];
+	ssize_t got;
+
+	memset(text, 0, sizeof(text));
+	for (size_t len = 0; len < n; len += (size_t)got)
+		if (poll(&p, 1, 30000) != 1 || (got = read(told[0], text + len, n - len)) <= 0)
+			break;
+	return text;
+}
+
 static bool
 was_swept(const char *bundle)
 {
-	struct pollfd p = { .fd = swept[0], .events = POLLIN };
-	char text[200] = "";
-
-	return poll(&p, 1, 5000) == 1 && read(swept[0], text, sizeof(text) - 1) > 0 && strcmp(text, bundle) == 0;
+	return strcmp(told_next(strlen(bundle)), bundle) == 0;
 }
 
 static bool
 none_swept(void)
 {
-	struct pollfd p = { .fd = swept[0], .events = POLLIN };
+	struct pollfd p = { .fd = told[0], .events = POLLIN };
 
 	return poll(&p, 1, 100) == 0;
+}
+
+/* Has the status this in it? "": is it empty? */
+static bool
+shows(const char *text, bool say)
+{
+	autobuf out = BUF(KIB(64));
+	bool good;
+
+	if (pulls_status(pulls, &out, &e) < 0)
+		return false;
+	good = text[0] == '\0' ? out.len == 0 : strstr(buf_str(&out), text) != NULL;
+	if (!good && say)
+		printf("# %s\n", buf_str(&out));
+	return good;
 }
 
 static bool
 status_has(const char *text)
 {
-	autobuf out = BUF(KIB(64));
+	return shows(text, true);
+}
 
-	if (pulls_status(pulls, &out, &e) < 0)
-		return false;
-	if (text[0] == '\0')
-		return out.len == 0;
-	if (strstr(buf_str(&out), text) != NULL)
-		return true;
-	printf("# %s\n", buf_str(&out));
-	return false;
+/* It has, or will have. */
+static bool
+status_gets(const char *text)
+{
+	until(shows(text, false));
+	return status_has(text);
 }
 
 /* --- */
@@ -305,40 +340,48 @@ set(const char *linger)
 	works(config_set(&config, SET_PULL_LINGER, span_str(linger), ORIGIN_FILE, 0, &e), "lingering for %s s", linger);
 }
 
-/* Asks, goes, and tells how long it took until nothing was left. */
-static int64_t
-time_to_end(const char *image)
+/* Asks, and goes when the job is at work. */
+static void
+ask_and_go(const char *image)
 {
-	int64_t start;
-
 	begin();
 	pulls_ask(pulls, 1, image, "/srv/b/1");
-	run_for(100);	/* it is at work */
-	start = sys_now_ms();
+	is_str(told_next(strlen("at work")), "at work", "%s: it is at work", image);
 	pulls_left(pulls, 1, true);
 	ok(status_has("\"ending\""), "%s: it ends", image);
-	while (!status_has("") && sys_now_ms() - start < 5000)
-		run_for(5);
+}
+
+static void
+over(const char *image)
+{
+	ok(status_gets(""), "%s: it is over", image);
 	is_int(heard.count, 0, "%s: nobody is told", image);
 	ok(was_swept("/srv/b/1"), "%s: what it left is removed", image);
-	return sys_now_ms() - start;
 }
 
 static void
 test_closed(void)
 {
-	int64_t soft = time_to_end("slow"), hard = time_to_end("stubborn");
+	const char *both;
 
-	ok(soft < 900, "who is asked ends (%d ms)", (int)soft);
-	ok(hard >= 1000 && hard < 3000, "or is killed a second later (%d ms)", (int)hard);
+	ask_and_go("busy");	/* who is asked ends: the clock stands still */
+	over("busy");
+	ask_and_go("stubborn");
+	now += FLIGHT_END_MS - 1;
+	turn();
+	ok(none_swept(), "it has a second");
+	turn();
+	ok(status_has("\"ending\""), "all of it");
+	now += 2;		/* then it is killed */
+	over("stubborn");
+
 	begin();
 	pulls_ask(pulls, 1, "slow", "/srv/b/1");
 	pulls_ask(pulls, 2, "slow", "/srv/b/2");
 	pulls_left_all(pulls);
-	run_for(300);
-	ok(status_has(""), "all at once");
-	while (!none_swept())
-		(void)(read(swept[0], (char[256]){ 0 }, 256) < 0);
+	ok(status_gets(""), "all at once");
+	both = told_next(2 * strlen("/srv/b/1"));
+	ok(strstr(both, "/srv/b/1") != NULL && strstr(both, "/srv/b/2") != NULL, "what they left is removed: %s", both);
 }
 
 static void
@@ -357,8 +400,7 @@ test_linger(void)
 	begin();
 	pulls_ask(pulls, 1, "later", "/srv/b/1");
 	pulls_left(pulls, 1, false);
-	run_for(500);
-	ok(status_has("\"kept\""), "over while nobody waits: its result is kept");
+	ok(status_gets("\"kept\""), "over while nobody waits: its result is kept");
 	is_int(heard.count, 0, "for who comes back");
 	pulls_ask(pulls, 2, "later", "/srv/b/1");
 	is_int(spawned, 2, "but not where its bundle is gone");
@@ -369,8 +411,7 @@ test_linger(void)
 	set("0");
 	pulls_ask(pulls, 3, "slow", "/srv/b/1");
 	pulls_left(pulls, 3, false);
-	run_for(300);
-	ok(status_has(""), "then late is as good as gone");
+	ok(status_gets(""), "then late is as good as gone");
 	ok(was_swept("/srv/b/1"), "with all it left");
 }
 
@@ -409,12 +450,13 @@ main(int argc, char *argv[])
 	while (argc > 0 && role_is(argv[0]))
 		pause();
 	mine.spawn = fake_spawn;
+	mine.now_ms = fake_now;
 	sys = &mine;
 	log_init(2, "test", LOG_ERROR, false);
 	m = (struct monitor){ .image = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), .log_in = -1, .log_out = -1, .signals = -1 };
 	m.children = sys_alloc(MONITOR_MAX_CHILDREN * sizeof(*m.children));
 	config_init(&config);
-	if (m.children == NULL || pipe2(swept, O_CLOEXEC) < 0 || loop_new(&m.loop, &e) < 0)
+	if (m.children == NULL || pipe2(told, O_CLOEXEC) < 0 || loop_new(&m.loop, &e) < 0)
 		return 1;
 	set("60");
 	works(pulls_new(&opt, &pulls, &e), "pulls");
@@ -427,6 +469,7 @@ main(int argc, char *argv[])
 	test_faults();
 	pulls_ask(pulls, 1, "slow", "/srv/b/1");
 	pulls_free(pulls);
+	until(waitpid(-1, NULL, WNOHANG) < 0);	/* what swept may be about to end */
 	ok(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD, "with the daemon all end");
 	pulls_free(NULL);
 	config_fini(&config);
