@@ -106,12 +106,14 @@ child(enum role role)
 	return 0;
 }
 
+/* It is dead, and so its sockets are closed, before the turn begins. */
 static void
 kill_role(enum role role)
 {
 	pid_t pid = child(role);
+	siginfo_t unread;
 
-	ok(pid > 0 && kill(pid, SIGKILL) == 0, "it is killed");
+	ok(pid > 0 && kill(pid, SIGKILL) == 0 && waitid(P_PID, (id_t)pid, &unread, WEXITED | WNOWAIT) == 0, "it is killed");
 	turn();
 }
 
