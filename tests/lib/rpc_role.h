@@ -22,7 +22,7 @@
 #include "lib/ttrpc.pb-c.h"
 #include "tests/lib/tap.h"
 
-#define WAIT_MS	5000
+#define WAIT_MS	30000	/* for what must come */
 #define HUB	1	/* owners */
 #define OTHER	2
 
