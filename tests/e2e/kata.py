@@ -18,6 +18,7 @@ import agents
 import job
 from agents import (AA_SOCK, ATTESTATION, CC, HUB, HUB_SOCK, LAYER_KEY, PACKET, POLICY, REST, SECRET, Failed, Grpc, Guest, check,
                     code, fields, until, write)
+from ports import free_port
 
 INITDATA = CC + "/initdata"
 KEYPROVIDER, GETRESOURCE = CC + "/attestation-agent/keyprovider.sock", CC + "/attestation-agent/getresource.sock"
@@ -130,11 +131,6 @@ def calls_of_old(resources, keys, broker, name):
 
 def old_broker(guest):
     return "offline_fs_kbc::" + guest.keys
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
 
 
 def era_cc02(guest):

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 import agents
 from agents import ATTESTATION, HUB, OWN_SOCK, REST, SECRET, Failed, Grpc, Guest, check, processes, read, until, write
-from kata import GETRESOURCE, KEYPROVIDER, free_port, result
+from kata import GETRESOURCE, KEYPROVIDER, result
+from ports import free_port
 
 RESOURCE = agents.get_resource("kbs:///default/key/1")
 

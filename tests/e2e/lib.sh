@@ -284,10 +284,9 @@ now() {
 	date +%s%3N
 }
 
+# a port that nobody has and no server on any port will get, another one each time
 free_port() {
-	python3 -c 'import socket
-s = socket.create_server(("127.0.0.1", 0))
-print(s.getsockname()[1])'
+	python3 "$e2e/ports.py" free "$work/ports"
 }
 
 # wait_file FILE: until it is there, ten seconds at most
@@ -369,20 +368,7 @@ registry_start() {
 		registry_config "$registry_port" "$registry_dir/storage" "${2:-}" >"$registry_dir/config.yml"
 		docker-registry serve "$registry_dir/config.yml" >"$registry_dir/log" 2>&1 &
 		registry_pid=$!
-		if python3 - "$registry_port" "$registry_pid" <<'END'
-import os, socket, sys, time
-for _ in range(500):
-    try:
-        socket.create_connection(("127.0.0.1", int(sys.argv[1])), 1).close()
-        sys.exit(0)
-    except OSError:
-        pass
-    if open("/proc/%s/stat" % sys.argv[2]).read().split(") ")[1][0] == "Z":
-        break
-    time.sleep(0.02)
-sys.exit(1)
-END
-		then
+		if python3 "$e2e/ports.py" wait "$registry_port" "$registry_pid"; then
 			pids="$pids $registry_pid"
 			return 0
 		fi
