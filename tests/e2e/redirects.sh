@@ -205,19 +205,21 @@ PY
 ) >"$work/openssl.log" 2>&1 || bail "no certificates: $(tail -n 1 "$work/openssl.log")"
 
 # tls_server CERTIFICATE KEY [options of openssl]: sets $tls_home
+tls_count=0
 tls_server() {
-	tls_port=$(free_port)
-	tls_home=127.0.0.1:$tls_port
 	tls_cert=$1
 	tls_key=$2
 	shift 2
-	openssl s_server -quiet -WWW -accept "$tls_home" -cert "$tls_cert" -key "$tls_key" "$@" \
-		</dev/null >"$work/s_server.log" 2>&1 &
+	tls_count=$((tls_count + 1))
+	tls_log=$work/s_server-$tls_count.log
+	: >"$tls_log"
+	openssl s_server -WWW -accept 127.0.0.1:0 -cert "$tls_cert" -key "$tls_key" "$@" \
+		</dev/null >"$tls_log" 2>&1 &
 	pids="$pids $!"
 	tls_turns=0
-	until python3 -c "import socket; socket.create_connection(('127.0.0.1', $tls_port), 1)" 2>/dev/null; do
+	until tls_home=$(sed -n 's/^ACCEPT \(127\.0\.0\.1:[0-9]*\)$/\1/p' "$tls_log") && [ -n "$tls_home" ]; do
 		tls_turns=$((tls_turns + 1))
-		[ "$tls_turns" -le 100 ] || bail "openssl s_server does not start: $(tail -n 1 "$work/s_server.log")"
+		[ "$tls_turns" -le 1000 ] || bail "openssl s_server does not start: $(tail -n 1 "$tls_log")"
 		sleep 0.05
 	done
 }
