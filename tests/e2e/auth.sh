@@ -315,8 +315,8 @@ fresh_target
 	"docker://$home/basic-stall/x" "$bundle" >"$work/out" 2>"$work/err" &
 pull_pid=$!
 pids="$pids $pull_pid"
-# The blob is a second on its way with the credentials in use.
-until grep -q '/blobs/.* Basic' "$log" || ! kill -0 $pull_pid 2>/dev/null; do
+# The blob waits, with the credentials in use.
+until grep -q '/blobs/.* Basic' "$log" || ! runs $pull_pid; do
 	sleep 0.05
 done
 python3 - $pull_pid "$(encoded user:word)" user:word >"$work/seen" <<'END'

@@ -23,11 +23,16 @@ pids=
 test_count=0
 test_failed=0
 
+# runs PID: this child of ours has not ended; its number alone may be a stranger's by then
+runs() {
+	grep -q "^PPid:[[:blank:]]*$$\$" "/proc/$1/status" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
+}
+
 cleanup() {
 	status=$?
 	trap - EXIT
 	for pid in $pids; do
-		kill "$pid" 2>/dev/null || :
+		! runs "$pid" || kill "$pid" 2>/dev/null || :
 	done
 	for pid in $pids; do
 		wait "$pid" 2>/dev/null || :
@@ -433,7 +438,7 @@ start_pull() {
 # finish_pull SECONDS: waits for it; $rc is its status, "late" when it took longer and was killed
 finish_pull() {
 	finish_left=$(($1 * 50))
-	while kill -0 "$aa_pid" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$aa_pid/status" 2>/dev/null; do
+	while runs "$aa_pid"; do
 		finish_left=$((finish_left - 1))
 		if [ "$finish_left" -le 0 ]; then
 			kill -s KILL -- "-$aa_pid" 2>/dev/null || :
