@@ -294,22 +294,22 @@ free_port() {
 	python3 "$e2e/ports.py" free "$work/ports"
 }
 
-# wait_file FILE: until it is there, ten seconds at most
+# wait_file FILE: until it is there, a minute at most
 wait_file() {
 	wait_turns=0
 	while [ ! -s "$1" ]; do
 		wait_turns=$((wait_turns + 1))
-		[ "$wait_turns" -le 500 ] || return 1
+		[ "$wait_turns" -le 3000 ] || return 1
 		sleep 0.02
 	done
 }
 
-# gone PID: until the process has ended, ten seconds at most
+# gone PID: until the process has ended, a minute at most
 gone() {
 	wait_turns=0
 	while kill -0 "$1" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; do
 		wait_turns=$((wait_turns + 1))
-		[ "$wait_turns" -le 500 ] || return 1
+		[ "$wait_turns" -le 3000 ] || return 1
 		sleep 0.02
 	done
 }
