@@ -61,8 +61,7 @@ plain_text() { # NAME: no control byte has reached the terminal
 
 # --- a document that comes slowly, while the rest is tested -------------------------------------
 
-front http
-echo "{\"auths\":{\"$home\":{\"auth\":\"$word\"}}}" >"$authfile"
+front slow
 "$aa" pull "$snapshot" --policy "$accept_policy" --tls-verify=false "docker://$home/slow/350" "$work/slow-bundle" \
 	>"$work/slow.out" 2>"$work/slow.err" &
 slow_pull=$!
@@ -70,6 +69,8 @@ pids="$pids $slow_pull"
 
 # --- redirects ------------------------------------------------------------------------------------
 
+front http
+echo "{\"auths\":{\"$home\":{\"auth\":\"$word\"}}}" >"$authfile"
 for status in 301 302 303 307 308; do
 	http_pulled "blobs elsewhere, by $status" "basic-away/$status"
 	check "by $status: credentials stay at home" log_lacks 'away .* Basic'
