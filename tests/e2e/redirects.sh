@@ -27,11 +27,11 @@ log_has() { # PATTERN: in the log of the front, since the last pull began
 log_lacks() {
 	! log_has "$1"
 }
-log_gets() { # PATTERN: within a second or two, since a server notices late
+log_gets() { # PATTERN: in a while, since a server notices late
 	log_turns=0
 	until log_has "$1"; do
 		log_turns=$((log_turns + 1))
-		[ "$log_turns" -le 20 ] || return 1
+		[ "$log_turns" -le 300 ] || return 1
 		sleep 0.1
 	done
 }
