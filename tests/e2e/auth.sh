@@ -347,6 +347,7 @@ for pid in ours:
             print("secret in", name, "of", read(pid, "cmdline"))
 print(sum(1 for pid in ours if read(pid, "cmdline")))
 END
+echo >"$log.go"
 rc=0
 wait $pull_pid || rc=$?
 check "a pull with credentials at log level debug" [ "$rc" -eq 0 ]

@@ -320,7 +320,10 @@ class Front(http.server.BaseHTTPRequestHandler):
             time.sleep(0.1)
 
     def blob_stall(self, digest):
-        time.sleep(1)
+        """Not before there is a file LOGFILE.go, a minute at most."""
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not os.path.exists(Front.log.name + ".go"):
+            time.sleep(0.05)
         self.blob_good(digest)
 
 
