@@ -105,7 +105,7 @@ role() {
 interrupted() {
 	fresh_target
 	: >"$log"
-	"$aa" pull "$snapshot" --policy "$accept_policy" --tls-verify=false "docker://$home/slow/50" "$bundle" \
+	"$aa" pull "$snapshot" --policy "$accept_policy" --tls-verify=false "docker://$home/slow/600" "$bundle" \
 		>"$work/out" 2>"$work/err" &
 	aa_pid=$!
 	pids="$pids $aa_pid"
