@@ -74,6 +74,8 @@ silent() { # NAME: the last one has told no secret
 
 make_tls
 registry_start plain
+plain_port=$registry_port
+mkimage push "$work/large:plain" "http://$registry/large/image:plain" >/dev/null
 encrypt --tls-verify=false "oci:$img:plain" "docker://$registry/a/b:one"
 arrived "into a registry" "$registry/a/b:one"
 is_right "into a registry"
@@ -281,14 +283,13 @@ failed "a folder is not written over" 15 "oci:$img:plain" "oci-archive:$work/fol
 failed "docker-archive: is refused" 1 "oci:$img:plain" "docker-archive:$work/docker.tar:a/b:c"
 check "and why" grep -q annotations "$work/err"
 
-# a kill in the middle leaves nothing that has a name
-"$aa" encrypt --recipient "provider:attestation-agent:kbs:///$kid" --aa-kbc-params "$params" "oci:$work/large:plain" \
-	"oci-archive:$work/killed.tar" >"$work/out" 2>"$work/err" &
+# a kill in the middle, which lasts for half a minute, leaves nothing that has a name
+slow_line "$plain_port" 800000
+"$aa" encrypt --recipient "provider:attestation-agent:kbs:///$kid" --aa-kbc-params "$params" --tls-verify=false \
+	"docker://$slow/large/image:plain" "oci-archive:$work/killed.tar" >"$work/out" 2>"$work/err" &
 kill_pid=$!
 pids="$pids $kill_pid"
-wait_turns=0
-until [ -n "$(find "$work/.cacao-staging" -name .new -size +20 2>/dev/null)" ] || [ $wait_turns -gt 500 ]; do
-	wait_turns=$((wait_turns + 1))
+until [ -n "$(find "$work/.cacao-staging" -name .new -size +20 2>/dev/null)" ] || ! runs $kill_pid; do
 	sleep 0.01
 done
 kill -TERM $kill_pid
