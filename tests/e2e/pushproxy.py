@@ -7,7 +7,7 @@ Forwards all to the registry at 127.0.0.1:PORT, but for the steps that the first
 "send.cut-1000.ok" in /v2/send.cut-1000.ok/REPOSITORY/… is about bytes that are sent: the first request of this step is
 spoiled by the method do_cut("1000"), the second and all further ones by do_ok(). Steps are find, open, send,
 close (an upload's end without bytes) and name (a manifest); with "_auth" behind it the line, as it is reached under
-127.0.0.1, wants a password, any. LOGFILE gets a line per request: step, what was done,
+127.0.0.1, wants a password, any. LOGFILE gets a line per request, before it is answered: step, what was done,
 method, path, Authorization, bytes.
 """
 
@@ -43,7 +43,7 @@ class Line(http.server.BaseHTTPRequestHandler):
     def handle_any(self):
         parts = self.path.split("/")
         self.script, self.upstream = parts[2], "/".join(parts[:2] + parts[3:])
-        self.taken = 0
+        self.taken, self.told = 0, False
         step, *actions = self.script.split(".")
         step, _, locked = step.partition("_")
         self.step = step_of(self.command, self.path)
@@ -57,13 +57,21 @@ class Line(http.server.BaseHTTPRequestHandler):
         if locked and self.headers["Host"].startswith("127.") and "Authorization" not in self.headers:
             action = "challenge"
             Line.asked[self.script] = 0
+        self.action = action
         name, *words = action.split("-")
         try:
             getattr(self, "do_" + name)(*words)
         except OSError:
             self.close_connection = True
+        self.tell()
+
+    def tell(self):
+        """Once a request; who has his answer, or sees the end of the line, finds it in the log."""
+        if self.told:
+            return
+        self.told = True
         with Line.lock:
-            Line.log.write(" ".join((self.step, action, self.command, self.path,
+            Line.log.write(" ".join((self.step, self.action, self.command, self.path,
                                      self.headers.get("Authorization", "-").replace(" ", "_"), str(self.taken))) + "\n")
             Line.log.flush()
 
@@ -76,12 +84,17 @@ class Line(http.server.BaseHTTPRequestHandler):
     def pieces(self, size=65536):
         """The request's body as it comes"""
         while "Transfer-Encoding" in self.headers:
-            left = int(self.rfile.readline(), 16)
+            line = self.rfile.readline()
+            if not line:
+                raise OSError("cut")
+            left = int(line, 16)
             if not left:
                 self.rfile.readline()
                 return
             while left:
                 piece = self.rfile.read(min(left, size))
+                if not piece:
+                    raise OSError("cut")
                 left -= len(piece)
                 self.taken += len(piece)
                 yield piece
@@ -117,6 +130,7 @@ class Line(http.server.BaseHTTPRequestHandler):
         return "http://%s/v2/%s%s" % (self.headers["Host"], self.script, path)
 
     def send(self, status, headers, body=b""):
+        self.tell()
         self.send_response(status)
         for name, value in headers:
             self.send_header(name, value)
