@@ -1,7 +1,7 @@
 #!/bin/sh
 # aa-keyprovider: WrapKey and UnWrapKey over gRPC (grpcio is the caller), ttrpc and standard input; callers that
 # break off, stall, flood and lie; its sockets and its end.
-# time-limit: 240
+# time-limit: 600
 set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname -- "$0")/lib.sh"
@@ -29,7 +29,7 @@ start() {
 }
 
 callers() {
-	adopt timeout -k 5 100 "$python" "$e2e/providers.py" "$@"
+	adopt timeout -k 5 300 "$python" "$e2e/providers.py" "$@"
 }
 
 expect_exit 'its help' 0 "$provider" --help

@@ -16,6 +16,7 @@ import time
 
 SERVICE = "keyprovider.KeyProviderService"
 SECRET = b'{"symkeyopts":"not a real key","cipheroptions":{}}'
+PATIENCE = 60   # seconds for an answer that will come: how fast is not the question here
 
 
 def say(good, name):
@@ -114,7 +115,7 @@ class Grpc:
         self.grpc = grpc
         self.channel = grpc.insecure_channel(address.replace("unix://", "unix:"))
 
-    def call(self, method, request, timeout=10, service=SERVICE, raw=False, compression=None):
+    def call(self, method, request, timeout=PATIENCE, service=SERVICE, raw=False, compression=None):
         ask = self.channel.unary_unary(f"/{service}/{method}")
         try:
             reply = ask(request if raw else field(1, request), timeout=timeout,
@@ -132,10 +133,10 @@ def dial(address):
     if address.startswith("unix://"):
         s = socket.socket(socket.AF_UNIX)
         s.connect(address[7:])  # waits where the backlog is full; with a time limit it would fail
-        s.settimeout(10)
+        s.settimeout(PATIENCE)
     else:
         host, port = address.rsplit(":", 1)
-        s = socket.create_connection((host, int(port)), 10)
+        s = socket.create_connection((host, int(port)), PATIENCE)
     return s
 
 
@@ -153,7 +154,7 @@ def frame(stream, data, kind=1, flags=0):
     return struct.pack(">IIBB", len(data), stream, kind, flags) + data
 
 
-def ttrpc_request(method, request, timeout=10, service=SERVICE, raw=False):
+def ttrpc_request(method, request, timeout=PATIENCE, service=SERVICE, raw=False):
     payload = request if raw else field(1, request)
     return (field(1, service.encode()) + field(2, method.encode()) + field(3, payload) +
             field(4, int(timeout * 1e9)))
@@ -172,7 +173,7 @@ class Ttrpc:
             return stream, Failed(status[1], status.get(2, b"").decode())
         return stream, data.get(2, b"")
 
-    def call(self, method, request, timeout=10, service=SERVICE, raw=False):
+    def call(self, method, request, timeout=PATIENCE, service=SERVICE, raw=False):
         self.stream += 2
         self.s.sendall(frame(self.stream, ttrpc_request(method, request, timeout, service, raw)))
         stream, reply = self.answer()
@@ -311,7 +312,7 @@ def test_cuts(address):
     for n in range(len(data)):
         s.sendall(data[n:n + 1])
     got = b""
-    s.settimeout(5)
+    s.settimeout(PATIENCE)
     while b"wrapped_data" not in got and b"keywrapresults" not in got:
         part = s.recv(65536)
         if not part:
@@ -383,17 +384,20 @@ def test_reader(address):
 def test_stalls(address):
     """Half a request: the connection is closed after a while, and not at once."""
     data = valid_bytes(address)
+    start = time.monotonic()    # the server begins to count after this
     s = dial(address)
     s.sendall(data[:len(data) - 1])
-    start = time.monotonic()
-    s.settimeout(40)
+    s.settimeout(20 + PATIENCE)
     try:
         while s.recv(4096):
             pass
     except ConnectionError:
         pass
+    except TimeoutError:
+        say(False, "half a request: the connection stays")
+        return
     took = time.monotonic() - start
-    say(15 < took < 35, f"half a request: the connection was closed after {took:.0f} s")
+    say(took > 15, f"half a request: the connection was closed after {took:.0f} s")
     s.close()
 
 
