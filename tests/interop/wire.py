@@ -55,8 +55,8 @@ def message(data):
 def say(port, said):
     """The bytes of the answer"""
     assert said.startswith(PREFACE)
-    line = socket.create_connection(("127.0.0.1", port), 10)
-    line.settimeout(20)
+    line = socket.create_connection(("127.0.0.1", port), 60)
+    line.settimeout(60)
     line.sendall(PREFACE)
     heard = b""
     for kind, flags, _, frame in frames(said[len(PREFACE):]):
