@@ -1,5 +1,6 @@
 #!/bin/sh
 # Credentials: which are found, where they go, where they never show.
+# time-limit: 400
 set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname -- "$0")/lib.sh"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Registries that send their clients about, lie, or talk without end; and servers that do not prove who they are.
+# time-limit: 400
 set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname -- "$0")/lib.sh"
