@@ -64,7 +64,6 @@ has() {	# NAME LINE: a line that was told in the guest, exactly
 
 # --- the guest ---------------------------------------------------------------------
 
-mark=mark-$(random_hex 8)
 mkdir -p "$tree/bin" "$tree/usr/bin" "$tree/etc" "$tree/modules" "$tree/parts"
 cp "$(command -v busybox)" "$tree/bin/busybox"
 cp -L "$aa" "$tree/usr/bin/aa-cli"
@@ -79,16 +78,17 @@ done
 	cpio -0 -o -H newc -R 0:0 --quiet | gzip -1) >"$work/initrd.gz"
 diag "initrd of $(($(stat -c %s "$work/initrd.gz") / 1024)) KiB"
 
+: >"$work/told"
 start=$(now)
 # shellcheck disable=SC2086 # words are words
 timeout 150 qemu-system-x86_64 -accel tcg -machine q35 -cpu max -m 512 -smp 1 \
-	-nodefaults -no-user-config -display none -serial stdio -no-reboot \
+	-nodefaults -no-user-config -display none -serial stdio -serial "file:$work/told" -no-reboot \
 	-kernel "$kernel" -initrd "$work/initrd.gz" \
-	-append "console=ttyS0 panic=-1 reboot=t quiet cacao.mark=$mark cacao.parts=$(echo $parts | tr ' ' ,)$words" \
+	-append "console=ttyS0 panic=-1 reboot=t quiet cacao.parts=$(echo $parts | tr ' ' ,)$words" \
 	-netdev user,id=n0 -device virtio-net-pci,netdev=n0,romfile= $qemu \
 	</dev/null >"$work/console" 2>"$work/qemu.err" || diag "qemu ended with $?"
 diag "the guest ran for $(($(now) - start)) ms"
-tr -d '\r' <"$work/console" | sed -n "s/.*$mark //p" >"$work/result"
+tr -d '\r' <"$work/told" >"$work/result"
 sed -n 's/^time /# in the guest: /p' "$work/result"
 
 for part in $parts; do
