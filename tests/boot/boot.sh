@@ -1,7 +1,7 @@
 #!/bin/sh
 # One boot of a guest whose initrd holds a shell, the program and what the parts below add. The emulator runs without
 # hardware virtualisation, so it works wherever it is installed. README.md says how a part is added.
-# time-limit: 240
+# time-limit: 900
 set -eu
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname -- "$0")/../e2e/lib.sh"
@@ -81,7 +81,7 @@ diag "initrd of $(($(stat -c %s "$work/initrd.gz") / 1024)) KiB"
 : >"$work/told"
 start=$(now)
 # shellcheck disable=SC2086 # words are words
-timeout 150 qemu-system-x86_64 -accel tcg -machine q35 -cpu max -m 512 -smp 1 \
+timeout 600 qemu-system-x86_64 -accel tcg -machine q35 -cpu max -m 512 -smp 1 \
 	-nodefaults -no-user-config -display none -serial stdio -serial "file:$work/told" -no-reboot \
 	-kernel "$kernel" -initrd "$work/initrd.gz" \
 	-append "console=ttyS0 panic=-1 reboot=t quiet cacao.parts=$(echo $parts | tr ' ' ,)$words" \

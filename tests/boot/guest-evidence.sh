@@ -13,7 +13,7 @@ get() {	# NAME OPTION...
 }
 
 wait_for() {	# COMMAND...
-	tries=100
+	tries=600
 	while [ $tries -gt 0 ]; do
 		! "$@" 2>/dev/null || return 0
 		sleep 0.1

@@ -5,7 +5,7 @@ vsock_start() {	# NAME SETTINGS PROGRAM OPTIONS…
 	vsock_name=$1 vsock_settings=$2 vsock_program=$3
 	shift 3
 	"$vsock_program" --run-dir "/run/$vsock_name" --own-config "$vsock_settings" --ready-fd 3 "$@" 3>"/run/$vsock_name.ready" &
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+	for _ in $(seq 240); do
 		[ ! -s "/run/$vsock_name.ready" ] || return 0
 		sleep 0.5
 	done

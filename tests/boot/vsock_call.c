@@ -25,7 +25,7 @@ main(int argc, char *argv[])
 		return 2;
 	to.svm_cid = (unsigned)strtoul(argv[1], NULL, 10);
 	to.svm_port = (unsigned)strtoul(argv[2], NULL, 10);
-	alarm(20);
+	alarm(120);	/* a pull tries five times before it gives up */
 	if (s < 0 || connect(s, (struct sockaddr *)&to, sizeof(to)) < 0) {
 		perror("vsock_call");
 		return 1;

@@ -38,7 +38,7 @@ class Test:
     def emulate(self, tee, options, *command, before=()):
         """The emulator around a program; status, output, what it says"""
         done = subprocess.run([*before, f"{HERE}/tee-emulator", "--tee", tee, "--roots", self.roots, *options, "--",
-                               *command], capture_output=True, check=False, timeout=60)
+                               *command], capture_output=True, check=False, timeout=300)
         return done.returncode, done.stdout, done.stderr.decode(errors="replace")
 
     def probe(self, tee, options, *words, **more):
