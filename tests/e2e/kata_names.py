@@ -5,6 +5,7 @@ usage: kata_names.py TEST...   Prints lines "ok NAME", "not ok NAME" for adopt o
 
 import itertools
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -96,19 +97,30 @@ def caught(agent, before):
     return None
 
 
+def slow_guest():
+    """Its settings take a reader a while, for they have many lines and words that say nothing."""
+    guest = Guest(cmdline="agent.aa_kbc_params=offline_fs_kbc::{keys}" + " a=" * 60000)
+    with open(guest.config, "a", encoding="ascii") as f:
+        f.write("\n" * 200000)
+    return guest.start(ATTESTATION)
+
+
 def stop_config(guest):
     """The hub is started, and the last reader of its settings is caught at that, and stopped: (hub, reader)"""
-    for _ in range(effort(100)):
-        hub = guest.spawn(HUB, "-s", guest.unix(HUB_SOCK))
-        readers = []
-        end = time.monotonic() + 2
-        while time.monotonic() < end:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        r, w = os.pipe()
+        hub = guest.spawn(HUB, "-s", guest.unix(HUB_SOCK), "--ready-fd", str(w), pass_fds=(w,))
+        os.close(w)
+        hub.told, readers = os.fdopen(r, "rb"), []
+        while not select.select([hub.told], [], [], 0)[0]:  # once it is served they have escaped
             reader = caught(guest.started[0].pid, readers)
             if reader:
                 readers.append(reader)
                 if len(readers) == READERS:
                     return hub, reader
                 os.kill(reader, signal.SIGCONT)
+        hub.told.close()
         kill(hub.pid)
         hub.wait()
         guest.started.remove(hub)
@@ -126,7 +138,7 @@ def starter(guest):
 
 def test_meanwhile():
     """While settings are read for one that starts, others start, end, and the whole is told to end."""
-    guest = Guest().start(ATTESTATION)
+    guest = slow_guest()
     agent = guest.started[0]
     with starter(guest) as early:
         time.sleep(0.1)
@@ -154,13 +166,13 @@ def test_meanwhile():
           "one that dies while it is being served is forgotten", guest.status())
     check(guest.spawn_ready(HUB).ready, "and can be started again")
     guest.remove()
-    guest = Guest().start(ATTESTATION)
+    guest = slow_guest()
     agent = guest.started[0]
     stop_config(guest)
     agent.send_signal(signal.SIGTERM)
     check(until(lambda: agent.poll() is not None, 5) and agent.returncode == 0, "a request to end is heard then, too", guest.log())
     guest.remove()
-    guest = Guest().start(ATTESTATION)
+    guest = slow_guest()
     _, reader = stop_config(guest)
     kill(next(pid for pid, name in processes().items() if name == "cacao: rpc"))
     time.sleep(0.1)
