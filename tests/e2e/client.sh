@@ -53,6 +53,16 @@ said() { # NAME TEXT: the last error says it
 role() { # NAME: its pid
 	"$aa" status --socket "$sock" --json | jq -r ".roles[] | select(.name == \"$1\") | .pid"
 }
+# wait_connections TEST NUMBER: until there are so many at the agent's own socket (it was bound beside its name). Who connects
+# then is served after all of these.
+wait_connections() {
+	wait_turns=0
+	until test "$(grep -c " 0001 03 *[0-9]* $run_dir/\.$agent_pid\$" /proc/net/unix)" "$@"; do
+		wait_turns=$((wait_turns + 1))
+		[ "$wait_turns" -le 1500 ] || return 1
+		sleep 0.02
+	done
+}
 resource=kbs:///default/key/canary
 
 # --- nobody there
@@ -140,8 +150,9 @@ expect_exit 'a time that is over' 40 "$aa" get-resource --socket "$sock" --timeo
 kill -CONT "$key"
 expect_exit 'then it answers again' 0 "$aa" get-resource --socket "$sock" "$resource"
 rpc=$(role rpc)
+wait_connections -eq 0
 kill -STOP "$key"
-(sleep 0.5 && kill -KILL "$rpc" && kill -CONT "$key") &
+(wait_connections -ge 1 && "$aa" status --socket "$sock" && kill -KILL "$rpc" && kill -CONT "$key") >"$work/cut" 2>&1 &
 expect_exit 'a connection that is cut' 20 "$aa" get-resource --socket "$sock" "$resource"
 said 'is told as that' 'the agent: '
 kill "$agent_pid"
