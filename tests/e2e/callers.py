@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Callers of a running agent who want images, by ttrpc and nothing else.
 
-usage: callers.py pull SOCKET [--timeout S] [--again S [--pause S]] [--leave S] IMAGE BUNDLE [IMAGE BUNDLE]...
+usage: callers.py pull SOCKET [--timeout S] [--again S [--after FILE]] [--leave S] IMAGE BUNDLE [IMAGE BUNDLE]...
            one connection, a call for each pair, all at once. --again: who was late asks once more on the same
-           connection, after a pause. --leave: closes the connection after so long, without waiting for an answer.
+           connection, when that file is there. --leave: closes the connection after so long, without waiting for an answer.
        callers.py crowd SOCKET CALLS IMAGE... BUNDLES
            so many calls by as many connections as they need; call i wants image i and the bundle BUNDLES/i modulo 16.
 Each answer is a line: the digest, or the number of the code and the text. Exit status 1 if one is no digest."""
 
 import argparse
+import os
 import socket
 import sys
 import threading
@@ -62,7 +63,8 @@ def pull(args):
         asked, reply = caller.take()
         if again is not None and isinstance(reply, Failed) and reply.code == 4:
             show(reply)
-            time.sleep(args.pause)
+            while args.after and not os.path.exists(args.after):
+                time.sleep(0.02)
             caller.ask(*asked, again)
             again = None
         else:
@@ -99,7 +101,7 @@ def main():
     p.add_argument("words", nargs="+")
     p.add_argument("--timeout", type=float, default=120)
     p.add_argument("--again", type=float)
-    p.add_argument("--pause", type=float, default=0)
+    p.add_argument("--after")
     p.add_argument("--leave", type=float)
     args = p.parse_intermixed_args()
     return pull(args) if args.what == "pull" else crowd(args)

@@ -4,6 +4,8 @@
   procs.py list SESSION             "PID ROLE" of each process of the session
   procs.py wait SESSION ROLE...     until all of these are there (a role named twice: two of it), a minute; then as list
   procs.py none SESSION SECONDS     until the session is empty
+  procs.py without SESSION ROLE SECONDS
+                                    until none has this role; prints how many milliseconds that took
   procs.py most SESSION ROLE        the highest number of processes that have this role for a fifth of a second together,
                                     until the session is empty; one that is about to end does not count
   procs.py check SESSION STAGING WORD...
@@ -88,6 +90,16 @@ def wait_none(number, seconds):
             show(session(number))
             return False
         time.sleep(0.02)
+    return True
+
+
+def wait_without(number, role, seconds):
+    start = time.monotonic()
+    while any(p.role == role for p in session(number)):
+        if time.monotonic() > start + seconds:
+            return False
+        time.sleep(0.01)
+    print(int((time.monotonic() - start) * 1000))
     return True
 
 
@@ -224,6 +236,8 @@ def main():
         show(session(number))
     elif command == "wait":
         sys.exit(0 if wait_for(number, sys.argv[3:]) else 1)
+    elif command == "without":
+        sys.exit(0 if wait_without(number, sys.argv[3], float(sys.argv[4])) else 1)
     elif command == "most":
         print(most(number, sys.argv[3]))
     elif command == "none":
