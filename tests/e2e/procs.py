@@ -2,7 +2,7 @@
 """The processes of one pull, seen from outside through /proc.
 
   procs.py list SESSION             "PID ROLE" of each process of the session
-  procs.py wait SESSION ROLE...     until all of these are there (a role named twice: two of it), a minute; then as list
+  procs.py wait SESSION ROLE[=N]... until all of these are there, a minute; then as list
   procs.py none SESSION SECONDS     until the session is empty
   procs.py without SESSION ROLE SECONDS
                                     until none has this role; prints how many milliseconds that took
@@ -13,7 +13,6 @@
                                     the words must stand on no role's command line, which is public
 """
 
-import collections
 import os
 import re
 import sys
@@ -71,11 +70,13 @@ def show(processes):
         print(p.pid, p.role)
 
 
-def wait_for(number, roles):
+def wait_for(number, words):
+    wanted = {role: int(count or 1) for role, _, count in (word.partition("=") for word in words)}
     end = time.monotonic() + 60
     while time.monotonic() < end:
         found = session(number)
-        if not collections.Counter(roles) - collections.Counter(p.role for p in found):
+        there = [p.role for p in found]
+        if all(there.count(role) >= count for role, count in wanted.items()):
             show(found)
             return True
         time.sleep(0.02)

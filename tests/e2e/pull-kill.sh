@@ -61,7 +61,7 @@ no_remains() {	# where pulls made something
 
 # A pull that failed by itself takes along what it made; whole layers may stay.
 check_gone() {	# NAME
-	check "$1: no process is left" procs none "$aa_pid" 5
+	check "$1: no process is left" procs none "$aa_pid" 30
 	check "$1: no file is left" is_empty "$target"
 	diag "$(find "$target" -mindepth 1 | head -n 3 | tr '\n' ' ')"
 	check "$1: no mount, and nothing but whole layers in the store" no_remains
@@ -88,36 +88,39 @@ reference=$work/reference
 clear_all
 start_time=$(now)
 pulled "an undisturbed pull" "$key" "$ref"
-full=$(($(now) - start_time))
+undisturbed=$(echo "$start_time $(now)" | awk '{ printf "%.3f", ($2 - $1) / 1000 }')
 check "it is whole" whole "$bundle"
 mv "$bundle" "$reference"
-diag "takes $full ms"
+diag "takes $undisturbed s"
 
 # --- kill -9 of everything ------------------------------------------------------
 
-kill_at() {	# SECONDS after the start
+kill_at() {	# SECONDS after the start; $full is how long a pull takes, as far as is known
 	discard "$bundle"
 	rm -rf "$store/layers"	# or the next pull would have little to do
 	start "$ref"
+	until [ "$(cut -d ' ' -f 6 "/proc/$aa_pid/stat")" = "$aa_pid" ]; do :; done # it leads its session, which is what is killed
 	sleep "$1"
 	kill -s KILL -- "-$aa_pid" 2>/dev/null || :
 	wait "$aa_pid" 2>/dev/null || :
-	procs none "$aa_pid" 5 >"$work/survivors" || survivors=$((survivors + 1))
+	procs none "$aa_pid" 30 >"$work/survivors" || survivors=$((survivors + 1))
 	whole_layers || partial=$((partial + 1))
 	if [ ! -e "$bundle" ]; then
 		early=$((early + 1))
 	elif ! whole "$bundle"; then
 		half=$((half + 1))
+	else
+		full=$1 # it takes no longer than that
 	fi
 }
 
 kill_everywhere() {
-	half=0 survivors=0 early=0 partial=0 n=0
+	half=0 survivors=0 early=0 partial=0 n=0 full=$undisturbed
 	clear_all
 	while [ "$n" -lt "$points" ]; do
 		n=$((n + 1))
-		kill_at "$(awk -v n="$n" -v points="$points" -v ms="$full" 'BEGIN {
-			srand(n); printf "%.3f", ms * (n - rand()) / points / 1000 }')"
+		kill_at "$(awk -v n="$n" -v points="$points" -v full="$full" 'BEGIN {
+			srand(n); printf "%.3f", full * (n - rand()) / points }')"
 	done
 	check "$mode: killed at $points points: never half an image under its name" [ "$half" -eq 0 ]
 	check "$mode: killed at $points points: never half a layer in the store" [ "$partial" -eq 0 ]
@@ -129,11 +132,12 @@ kill_everywhere() {
 
 # --- kill -9 of one, and signals ---------------------------------------------------
 
-slow_line "$registry_port" 8000000
-slow_ref=docker://$slow/test/image:enc
-
+# So slow that half a minute is left when a role is found, and fast again for pulls that shall come to their end.
 start_slow() {	# ROLE [option]: a slow pull until this role is there: $role_pid
 	clear_all
+	[ -z "${slow_pid:-}" ] || kill "$slow_pid" 2>/dev/null || :
+	slow_line "$registry_port" 600000
+	slow_ref=docker://$slow/test/image:enc
 	start "$slow_ref" ${2+"$2"}
 	procs wait "$aa_pid" "$1" unpack >"$work/procs" || :
 	sleep 0.3
@@ -145,12 +149,13 @@ kill_role() {	# ROLE
 	if [ -z "$role_pid" ]; then
 		not_ok "$mode: kill -9 of $1"
 		diag "no such process; there are: $(tr '\n' ' ' <"$work/procs")"
-		finish_pull 20
+		finish_pull 60
 		return 0
 	fi
 	kill -KILL "$role_pid" 2>/dev/null || :
 	start_time=$(now)
-	finish_pull 15
+	kill -USR1 "$slow_pid" # key's end is noticed by the next layer
+	finish_pull 30
 	took=$(($(now) - start_time))
 	check_failed "$mode: kill -9 of $1: the pull fails, soon"
 	diag "exit $rc after $took ms: $(grep '^aa-cli: pull' "$work/err" | head -n 1)"
@@ -161,7 +166,7 @@ kill_monitor() {
 	start_slow net
 	kill -KILL "$aa_pid"
 	wait "$aa_pid" 2>/dev/null || :
-	check "$mode: kill -9 of the monitor: all roles go" procs none "$aa_pid" 5
+	check "$mode: kill -9 of the monitor: all roles go" procs none "$aa_pid" 30
 	check "$mode: kill -9 of the monitor: no image under its name" [ ! -e "$bundle" ]
 	check_next "$mode: kill -9 of the monitor"
 }
@@ -169,7 +174,7 @@ kill_monitor() {
 end_by_signal() {	# TERM or INT
 	start_slow net
 	kill "-$1" "$aa_pid"
-	finish_pull 10
+	finish_pull 30
 	check_failed "$mode: SIG$1 ends a pull"
 	diag "exit $rc"
 	check_gone "$mode: SIG$1"
@@ -181,6 +186,7 @@ two_at_once() {
 	run "$aa" pull "$snapshot" --store="$store" --policy "$accept_policy" --tls-verify=false "$key" "$ref" \
 		"$target/second"
 	check "$mode: a second pull beside a running one works" [ "$rc" -eq 0 ]
+	kill -USR1 "$slow_pid"
 	finish_pull 60
 	check "$mode: the first one works too" [ "$rc" = 0 ]
 	check "$mode: both are whole" same_bundles "$bundle" "$target/second"
