@@ -289,9 +289,9 @@ now() {
 	date +%s%3N
 }
 
-# a port that nobody has and no server on any port will get, another one each time
+# a port that nobody has and nobody else will get while this scenario runs, another one each time
 free_port() {
-	python3 "$e2e/ports.py" free "$work/ports"
+	python3 "$e2e/ports.py" free $$
 }
 
 # wait_file FILE: until it is there, a minute at most

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Ports of 127.0.0.1 for servers that have to be told theirs.
 
-  ports.py free GIVEN       prints one that is free, that the kernel gives to nobody who asks for any, and that is not
-                            yet in the file GIVEN, into which it goes
+  ports.py free PID         prints one that is free, that the kernel gives to nobody who asks for any, and that nobody
+                            else is told while the process PID lives
   ports.py wait PORT PID    until this process listens there, a minute at most; exit 1 if it does not
 """
 
@@ -12,23 +12,35 @@ import socket
 import sys
 import time
 
-GIVEN = set()
+HELD = []
 
 
-def free_port(given=GIVEN):
+def free_port():
+    """Held: bound, alone, and not listened on. A server with SO_REUSEADDR may do so; until then who connects is refused."""
     with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
         low, high = map(int, f.read().split())
     outside = [*range(10000, low), *range(max(high + 1, 10000), 65536)]
     for _ in range(1000):
+        s = socket.socket()
         try:
-            with socket.create_server(("127.0.0.1", random.choice(outside or [0]))) as s:
-                port = s.getsockname()[1]
+            s.bind(("127.0.0.1", random.choice(outside or [0])))
         except OSError:
+            s.close()
             continue
-        if port not in given:
-            given.add(port)
-            return port
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)     # it is no longer alone: our server may, too
+        HELD.append(s)
+        return s.getsockname()[1]
     sys.exit("ports.py: no port is free")
+
+
+def hold(pid):
+    """In the background; nobody's output waits for the end of that."""
+    here = HELD[0].fileno()
+    os.closerange(0, here)
+    os.closerange(here + 1, 1024)
+    while os.path.exists("/proc/%d" % pid):
+        time.sleep(0.2)
+    os._exit(0)
 
 
 def listens(port, pid):
@@ -64,10 +76,9 @@ def wait(port, pid):
 
 if __name__ == "__main__":
     if sys.argv[1] == "free":
-        with open(sys.argv[2], "a+") as table:
-            table.seek(0)
-            port = free_port(set(map(int, table)))
-            print(port, file=table)
+        port = free_port()
+        if os.fork() == 0:
+            hold(int(sys.argv[2]))
         print(port)
     elif not wait(int(sys.argv[2]), int(sys.argv[3])):
         sys.exit(1)
