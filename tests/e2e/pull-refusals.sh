@@ -168,7 +168,7 @@ check "credentials do not follow a redirection" sh -c "! grep '/v2/.* localhost:
 
 http_refused "no such tag" 22 "$ref:nowhere"
 http_refused "no such repository" 22 "docker://$registry/no/such:tag"
-http_refused "nobody listens" 20 "docker://127.0.0.1:$(free_port)/test/image:good"
+http_refused "nobody listens" 20 "docker://127.0.0.9:1/test/image:good"
 http_refused "a name that cannot be resolved" 20 "docker://no-such-host.invalid/test/image:good"
 http_refused "no such OCI layout" "1|15|22" "oci:$work/nowhere:x"
 http_refused "no such tag in an OCI layout" 22 "oci:$img:nowhere"
