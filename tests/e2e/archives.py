@@ -3,7 +3,7 @@
 
   archives.py docker KIND OUT LAYOUT:TAG=NAME[,NAME...]...   KIND: legacy, oci, packed, renamed, hardlinks
   archives.py spoil HOW IN OUT                               see SPOIL below
-  archives.py far OUT LAYOUT                                 a layout whose first member is a hole of 200 GiB
+  archives.py far OUT LAYOUT                                 a layout whose first member is a hole of 1000 GiB
 
 Kinds: legacy has ID/layer.tar as a link to HEX.tar; oci has compressed layers as blobs/sha256/HEX and an
 index.json, too; packed has compressed layers under other names; renamed has ./ in front of all names;
@@ -157,7 +157,7 @@ def spoil(how, source, out):
 def far(out, directory):
     """As far as a reader is concerned; the file system keeps the hole as one."""
     info = tarfile.TarInfo("padding")
-    info.size = 200 << 30
+    info.size = 1000 << 30
     rest = io.BytesIO()
     with tarfile.open(fileobj=rest, mode="w") as tar:
         tar.add(directory, ".")

@@ -75,8 +75,8 @@ refused "cpio" 22 --policy "$accept_policy" "oci-archive:$work/cpio:v1"
 # Whoever passes over this by reading is not done in time.
 archives far "$work/far.tar" "$img"
 fresh_target
-run timeout -k 2 20 "$aa" pull "$snapshot" --policy "$accept_policy" "oci-archive:$work/far.tar:v2" "$bundle"
-check "200 GiB in front of the image are passed over" [ "$rc" = 0 ]
+run timeout -k 2 60 "$aa" pull "$snapshot" --policy "$accept_policy" "oci-archive:$work/far.tar:v2" "$bundle"
+check "1000 GiB in front of the image are passed over" [ "$rc" = 0 ]
 rm "$work/far.tar"
 
 # --- docker-archive ----------------------------------------------------------
