@@ -53,7 +53,7 @@ def check(good, name, why=""):
     return bool(good)
 
 
-def until(what, seconds=10):
+def until(what, seconds=30):
     """Asks again and again, and gives the last answer."""
     end = time.monotonic() + seconds
     while True:
@@ -154,7 +154,7 @@ class Connection:
         return data.get(2, b"")
 
     def call(self, service, method, message=b"", timeout=50):
-        return self.answer(self.send(service, method, message, timeout), timeout + 5)
+        return self.answer(self.send(service, method, message, timeout), max(timeout, 0) + 30)
 
     def close(self):
         try:
@@ -374,17 +374,17 @@ class Guest:
         return b"".join(read(log) for log in self.logs)
 
     def stop(self, sig=signal.SIGTERM):
-        """All that was started; what is left of it after five seconds."""
+        """All that was started; what is left of it after half a minute."""
         for p in self.started:
             if p.poll() is None:
                 p.send_signal(sig)
         for p in self.started:
             try:
-                p.wait(10)
+                p.wait(30)
             except subprocess.TimeoutExpired:
                 p.kill()
         self.started = []
-        until(lambda: not processes(), 5)
+        until(lambda: not processes())
         return processes()
 
     def sockets(self):

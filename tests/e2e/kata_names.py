@@ -32,7 +32,7 @@ def shown(guest):
 def fails(p, text, name, guest):
     """It ends with an error that says so."""
     try:
-        rc = p.wait(10)
+        rc = p.wait(30)
     except subprocess.TimeoutExpired:
         p.kill()
         rc = 0
@@ -132,7 +132,7 @@ def starter(guest):
     """One that has connected, and says nothing yet."""
     s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     s.connect(guest.path("/run/cacao/start.sock"))
-    s.settimeout(5)
+    s.settimeout(30)
     return s
 
 
@@ -170,7 +170,7 @@ def test_meanwhile():
     agent = guest.started[0]
     stop_config(guest)
     agent.send_signal(signal.SIGTERM)
-    check(until(lambda: agent.poll() is not None, 5) and agent.returncode == 0, "a request to end is heard then, too", guest.log())
+    check(until(lambda: agent.poll() is not None) and agent.returncode == 0, "a request to end is heard then, too", guest.log())
     guest.remove()
     guest = slow_guest()
     _, reader = stop_config(guest)
@@ -293,7 +293,7 @@ def test_ready():
     where = guest.dir + "/notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
         s.bind(where)
-        s.settimeout(10)
+        s.settimeout(30)
         for name, words in ((ATTESTATION, ["--attestation_sock", guest.unix(AA_SOCK)]), (HUB, ["-s", guest.unix(HUB_SOCK)])):
             guest.spawn(name, *words, env={**os.environ, "NOTIFY_SOCKET": where})
             said = s.recv(4096)
@@ -306,7 +306,7 @@ def test_ready():
 
 
 def ended(pid):
-    return until(lambda: not alive(pid), 5)
+    return until(lambda: not alive(pid))
 
 
 def kill(pid, sig=signal.SIGKILL):
@@ -395,7 +395,7 @@ def test_starters():
           "api-server-rest ends: nothing else does")
     attestation.kill()
     attestation.wait()
-    check(until(lambda: c.closed and not processes(), 5), "the monitor dies: so do all others", processes())
+    check(until(lambda: c.closed and not processes()), "the monitor dies: so do all others", processes())
     check(hub.wait() == 50 and b"the agent is gone (CRASH)" in guest.log(), "and say why")
     guest.remove()
 
@@ -407,11 +407,11 @@ def test_signals():
         c.call(*RESOURCE)
         monitor = guest.started[0]
         monitor.send_signal(sig)
-        rc = monitor.wait(10)
-        check(until(lambda: not processes(), 5) and not guest.sockets(), f"{sig.name} ends the agent, all names and all sockets",
+        rc = monitor.wait(30)
+        check(until(lambda: not processes()) and not guest.sockets(), f"{sig.name} ends the agent, all names and all sockets",
               (processes(), guest.sockets()))
         others = [p.wait() for p in guest.started[1:]]
-        check(rc == 0 and others == [0, 0] and c.closed, f"{sig.name}: the exit status is 0, of the other names, too",
+        check(rc == 0 and others == [0, 0] and until(lambda: c.closed), f"{sig.name}: the exit status is 0, of the other names, too",
               (rc, others, guest.log().decode()))
         guest.remove()
 
@@ -430,7 +430,7 @@ def test_pull():
             check(pid and guest.status()["pulls"], f"a pull has its {victim} process, and is in status", processes())
             time.sleep(0.2)
             kill(pid)
-            got = code(c.answer, stream, 10)
+            got = code(c.answer, stream)
             check(got not in (0, -1, -2), f"{victim} dies: its pull fails ({got})")
             check(until(lambda: not [n for n in processes().values() if n in ("cacao: job", "cacao: net", "cacao: pull")]),
                   "nothing of it is left", processes())
@@ -440,7 +440,7 @@ def test_pull():
         c.send(*agents.pull(image, bundle), timeout=600)
         until(lambda: "cacao: net" in processes().values())
         c.close()
-        check(until(lambda: "cacao: job" not in processes().values(), 3), "the caller goes: so does his pull", processes())
+        check(until(lambda: "cacao: job" not in processes().values()), "the caller goes: so does his pull", processes())
     guest.remove()
 
 
