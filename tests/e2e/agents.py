@@ -307,9 +307,12 @@ class Guest:
     def accept_images(self):
         """A policy that the guest's image has; where the guest is a directory, bundles are made in it."""
         if self.real:
-            os.makedirs(self.dir + "/etc")
-            os.makedirs(self.dir + "/work")
-            mount("-t", "overlay", "-o", f"lowerdir=/etc,upperdir={self.dir}/etc,workdir={self.dir}/work", "overlay", "/etc")
+            layer = self.dir + "/layer"
+            os.mkdir(layer)
+            mount("-t", "tmpfs", "tmpfs", layer)  # our directory may lie on an overlay itself, which takes no second one
+            os.mkdir(layer + "/etc")
+            os.mkdir(layer + "/work")
+            mount("-t", "overlay", "-o", f"lowerdir=/etc,upperdir={layer}/etc,workdir={layer}/work", "overlay", "/etc")
             write("/etc/cacao/policy.json", POLICY)
         write(self.dir + "/policy.json", POLICY)
         write(self.config, f'format = 1\n\n[image]\npolicy = "{self.dir}/policy.json"\n'
@@ -398,7 +401,7 @@ class Guest:
 
     def remove(self):
         self.stop()
-        for where in ("/proc/cmdline", "/etc", self.bin, "/run") if self.real else ():
+        for where in ("/proc/cmdline", "/etc", self.dir + "/layer", self.bin, "/run") if self.real else ():
             subprocess.run(["umount", "-l", where], check=True)
         shutil.rmtree(self.dir, ignore_errors=True)
 
