@@ -9,6 +9,7 @@ import ctypes
 import fcntl
 import json
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -395,7 +396,7 @@ class Guest:
         found = []
         for where, _, files in os.walk(self.path("/run")):
             for name in files:
-                if not os.path.isfile(os.path.join(where, name)):
+                if pathlib.Path(where, name).is_socket():
                     found.append(os.path.join(where, name)[len(self.root):])
         return sorted(found)
 
