@@ -4,6 +4,7 @@
  */
 #include "lib/base.h"
 
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
@@ -52,11 +53,11 @@ unpack_fd(int in, enum compression c, const struct digest *diff_id, struct unpac
 	return unpack_layer(&job, threads, out, err);
 }
 
-/* A file without a name that holds the bytes. */
+/* A file without a name that holds the bytes. Not of the folder's file system: overlayfs has none before Linux 6.1. */
 static int
 file_of(struct span bytes)
 {
-	int fd = openat(work, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int fd = memfd_create("layer", MFD_CLOEXEC);
 
 	if (fd == -1 || write(fd, bytes.p, bytes.len) != (ssize_t)bytes.len || lseek(fd, 0, SEEK_SET) == -1)
 		abort();
