@@ -4,8 +4,8 @@
 #include "agent/agent_call.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -20,8 +20,8 @@
 #include "tests/lib/tap.h"
 
 static struct err e;
-static char dir[64], path[96];
-static struct agent_options to = { .socket = path, .timeout = "5" };
+static char dir[] = "/tmp/test_agent_call.XXXXXX", path[96];
+static struct agent_options to = { .socket = path, .timeout = "30" };
 
 /* --- the agent */
 
@@ -116,7 +116,7 @@ start(const struct reply *r)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		alarm(20);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
 			serve_one(fd, r);
 	}
@@ -376,10 +376,9 @@ test_faults(void)
 int
 main(void)
 {
-	snprintf(dir, sizeof(dir), "/tmp/test_agent_call.%d", (int)getpid());
-	snprintf(path, sizeof(path), "%s/agent.sock", dir);
-	if (mkdir(dir, 0700) < 0)
+	if (mkdtemp(dir) == NULL)
 		abort();
+	snprintf(path, sizeof(path), "%s/agent.sock", dir);
 	test_finding();
 	test_refusals();
 	test_answers();

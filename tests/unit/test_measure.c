@@ -513,9 +513,9 @@ main(void)
 
 	works(crypto_init(&e), "crypto");
 	/* In memory, as the real one: tens of thousands of syncs. */
-	snprintf(folder, sizeof(folder), "%s/cacao-measure.%d", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", (int)getpid());
+	snprintf(folder, sizeof(folder), "%s/cacao-measure.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 	fails(settle(), ERR_STORAGE, "a folder that cannot be opened");
-	if (mkdir(folder, 0700) < 0 || (folder_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+	if (mkdtemp(folder) == NULL || (folder_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
 		abort();
 	test_plain();
 	test_refused();
