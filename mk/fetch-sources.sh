@@ -12,6 +12,9 @@ result=$1
 lock=${CACAO_LOCK:-$top/mk/sources.lock}
 sources=$(abs_dir "${CACAO_SOURCES:-build/cache/sources}") || die "cannot make the source cache"
 replaced=$sources/replaced.lock # "locked-version package version sha256 file"
+# One at a time: the libraries and gpg may be wanted at once, and share the cache and the private apt.
+exec 8>"$sources/lock"
+flock 8
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 updated=no
