@@ -83,7 +83,7 @@ APT::Get::AllowUnauthenticated "false";
 Acquire::AllowInsecureRepositories "false";
 Acquire::AllowWeakRepositories "false";
 Acquire::Languages "none";
-Acquire::Retries "3";
+Acquire::Retries "10";
 Acquire::IndexTargets::deb-src::DEP-11::DefaultEnabled "false";
 END
 }

@@ -33,16 +33,18 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 # shellcheck disable=SC2086 # both are lists of words
-install() {
-	$root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=900 \
-		install --no-install-recommends $want </dev/null
+apt() {
+	$root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=900 -o Acquire::Retries=10 "$@" </dev/null
 }
 
 say "installing: $want"
-# The lists of a fresh machine are often empty or old: read them and try again.
-install || {
-	$root apt-get -q -o DPkg::Lock::Timeout=900 update
-	install
-}
+# The lists of a fresh machine are often empty or old: read them and try again. The lock's time-out is not for those of
+# the lists and of what is fetched, which a machine that has just started may hold; and mirrors have their bad minutes.
+for pause in 0 0 20 60 180; do
+	sleep "$pause"
+	# shellcheck disable=SC2086 # a list of words
+	if apt install --no-install-recommends $want; then break; fi
+	apt update || warn 'not every list could be read'
+done
 look
 [ -z "$want" ] || die "still missing: $want"

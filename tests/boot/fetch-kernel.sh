@@ -8,6 +8,18 @@ set -eu
 cache=$1
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd -P)
+mkdir -p "$cache/apt/lists/partial" "$cache/apt/cache/archives/partial"
+echo 'Acquire::Retries "10";' >"$cache/apt/conf"
+export APT_CONFIG="$cache/apt/conf"
+
+# The lists of the machine may be missing, or older than the archive, which then has other versions.
+own_lists() {
+	cat >>"$APT_CONFIG" <<-END
+		Dir::State::lists "$cache/apt/lists";
+		Dir::Cache "$cache/apt/cache";
+	END
+	apt-get -q update >"$cache/apt/update.log" 2>&1 || cat "$cache/apt/update.log" >&2
+}
 
 concrete() {	# META: the newest image package it depends on
 	apt-cache depends --important "$1" 2>/dev/null |
@@ -24,31 +36,34 @@ download() {	# PACKAGE...
 	}
 }
 
-name=
-for meta in linux-image-6.12-cloud-amd64 linux-image-cloud-amd64; do
-	name=$(concrete $meta)
-	[ -z "$name" ] || break
-done
-if [ -z "$name" ]; then
-	# no package lists on this machine: whatever was fetched before
+# fetch_kernel: the newest that the lists know of, in $place
+fetch_kernel() {
+	name=
+	for meta in linux-image-6.12-cloud-amd64 linux-image-cloud-amd64; do
+		name=$(concrete $meta)
+		[ -z "$name" ] || break
+	done
+	[ -n "$name" ] || return 1
+	place=$cache/$name
+	[ ! -e "$place/done" ] || return 0
+	download "$name" || return 1
+	rm -rf "$place"
+	mkdir -p "$place"
+	dpkg-deb --fsys-tarfile "$cache/download/"linux-image-*.deb |
+		tar -x -C "$place" --no-same-owner ./boot ./lib/modules || return 1
+	rm -rf "$cache/download"
+	version=$(cd "$place/lib/modules" && echo *)
+	/sbin/depmod -b "$place" "$version" && touch "$place/done"
+}
+
+if ! fetch_kernel && ! { own_lists && fetch_kernel; }; then
+	# whatever was fetched before
 	name=$(cd "$cache" && for old in linux-image-*; do [ ! -e "$old/done" ] || echo "$old"; done | tail -n 1)
 	[ -n "$name" ] || {
 		echo "fetch-kernel.sh: no kernel package known; run apt-get update" >&2
 		exit 1
 	}
-fi
-
-place=$cache/$name
-if [ ! -e "$place/done" ]; then
-	rm -rf "$place"
-	download "$name" || exit 1
-	mkdir -p "$place"
-	dpkg-deb --fsys-tarfile "$cache/download/"linux-image-*.deb |
-		tar -x -C "$place" --no-same-owner ./boot ./lib/modules
-	rm -rf "$cache/download"
-	version=$(cd "$place/lib/modules" && echo *)
-	/sbin/depmod -b "$place" "$version"
-	touch "$place/done"
+	place=$cache/$name
 fi
 version=$(cd "$place/lib/modules" && echo *)
 
@@ -67,7 +82,7 @@ fetch_headers() {
 series=${version%-cloud-amd64}
 case $version in
 6.1.*) headers= ;;
-*) [ -e "$place/headers/done" ] || fetch_headers || headers= ;;
+*) [ -e "$place/headers/done" ] || fetch_headers || { own_lists && fetch_headers; } || headers= ;;
 esac
 echo "$place/boot/vmlinuz-$version"
 echo "$place"
