@@ -15,7 +15,7 @@
 #include "lib/sys.h"
 
 #define BACKLOG		128
-#define DYING_MS	1000
+#define DYING_MS	3000
 
 static const char *const transports[PROVIDER_TRANSPORT_COUNT] = {
 	[PROVIDER_GRPC] = "grpc:", [PROVIDER_TTRPC] = "ttrpc:", [PROVIDER_CMD] = "cmd:",
@@ -209,12 +209,13 @@ is_abandoned(const struct address *a)
 		struct err refused = { 0 };
 		int fd = address_connect_unix(a, &refused);
 
-		if (fd < 0)
+		if (fd < 0 && refused.sys != EAGAIN)	/* EAGAIN: a queue that is full, also of our own calls */
 			return refused.sys == ECONNREFUSED || refused.sys == ENOENT;
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		if (sys_now_ms() >= deadline)
 			return false;
-		(void)poll(NULL, 0, 10);
+		(void)poll(NULL, 0, 20);
 	}
 }
 

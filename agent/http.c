@@ -15,6 +15,7 @@
 #define CONNECT_TIMEOUT_S	20L
 #define LOW_SPEED_BYTES		1024L	/* a second */
 #define LOW_SPEED_TIME_S	60L
+#define GO_AHEAD_MS		10000L	/* then the server is taken for one that gives none */
 #define HOST_CONNECTIONS	16L	/* pull asks for fewer at a time */
 
 struct http {
@@ -325,7 +326,7 @@ set_form(const struct transfer *t, const struct buf *form, struct err *e)
 
 /*
  * HTTP/1.1 alone lets a server refuse a long body before its first byte (Expect: 100-continue), and a body that
- * comes through a pipe cannot be sent twice.
+ * comes through a pipe cannot be sent twice: it waits for the server's word longer than curl's second.
  */
 static void
 set_method(struct transfer *t, const struct transfer_request *r)
@@ -343,6 +344,7 @@ set_method(struct transfer *t, const struct transfer_request *r)
 		curl_easy_setopt(c, CURLOPT_READFUNCTION, on_source);
 		curl_easy_setopt(c, CURLOPT_READDATA, t);
 		curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, 256L * 1024);
+		curl_easy_setopt(c, CURLOPT_EXPECT_100_TIMEOUT_MS, GO_AHEAD_MS);
 		curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, r->size == UINT64_MAX ? -1 : (curl_off_t)r->size);
 	} else {
 		curl_easy_setopt(c, CURLOPT_POSTFIELDS, "");

@@ -152,7 +152,10 @@ expect_exit 'then it answers again' 0 "$aa" get-resource --socket "$sock" "$reso
 rpc=$(role rpc)
 wait_connections -eq 0
 kill -STOP "$key"
-(wait_connections -ge 1 && "$aa" status --socket "$sock" && kill -KILL "$rpc" && kill -CONT "$key") >"$work/cut" 2>&1 &
+cut_connection() { # while key holds the answer back; rpc has read the request when it has answered a later one
+	wait_connections -ge 1 && "$aa" status --socket "$sock" && kill -KILL "$rpc" && kill -CONT "$key"
+}
+cut_connection >"$work/cut" 2>&1 &
 expect_exit 'a connection that is cut' 20 "$aa" get-resource --socket "$sock" "$resource"
 said 'is told as that' 'the agent: '
 kill "$agent_pid"

@@ -43,7 +43,7 @@ wait_readable(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	return poll(&p, 1, 5000) == 1;
+	return poll(&p, 1, 30000) == 1;
 }
 
 static int

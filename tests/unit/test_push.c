@@ -91,7 +91,10 @@ read_body(int fd, size_t n, bool chunked)
 	return all;
 }
 
-/* One connection, one answer. "+" before an answer: it comes without reading the body; "!": in the middle of it, "~": late. */
+/*
+ * One connection, one answer. "+" before an answer: it comes after a second and a half, without reading the body;
+ * "!": in the middle of it; "~": late.
+ */
 static void
 serve_one(int fd, const char *answer)
 {
@@ -115,6 +118,8 @@ serve_one(int fd, const char *answer)
 	}
 	if (answer[0] == '~')
 		sleep(5);
+	if (answer[0] == '+')
+		(void)poll(NULL, 0, 1500);
 	note("%.*s|%s|%zu%s\n", (int)strcspn(head, "\r") - 9, head, auth, body, encoding[0] != '\0' ? "c" : "");
 	answer += strspn(answer, "+!~");
 	(void)!write(fd, answer, strlen(answer));

@@ -474,7 +474,7 @@ test_silent_peer(void)
 	if (write(ends[1], a.out.data, a.out.len) != (ssize_t)a.out.len)
 		abort();
 	fresh();
-	alarm(20);
+	alarm(120);
 	fails(unpack_fd(ends[0], COMPRESSION_NONE, NULL, &res, &e), ERR_LAYER,
 	    "a bad entry ends it while the peer is silent");
 	/* And one that sends faster than anybody reads, far beyond the fault. */
