@@ -130,6 +130,7 @@ while :; do
 	--slow) RUN_SLOW=$2 ;;
 	--modes) modes=$2 ;;
 	--skips) CHECK_ALLOW_SKIP=$([ "$2" = allowed ] && echo 1 || echo 0) ;;
+	-* | '') sed -n '2,/^set/s/^# //p' "$0" >&2 && exit 2 ;;
 	*) break ;;
 	esac
 	shift 2
