@@ -14,6 +14,8 @@
 #include "tests/lib/mutate.h"
 #include "tests/lib/tap.h"
 
+#define WAIT_MS	30000	/* for what must come */
+
 static struct err e;
 
 static void
@@ -409,7 +411,7 @@ test_statuses(void)
 
 /* The descriptor's side: an answer, the end, nothing at all. */
 static int
-over_socket(struct span answer, bool closes, struct buf *out, struct err *f)
+over_socket(struct span answer, bool closes, int64_t ms, struct buf *out, struct err *f)
 {
 	struct rpc_client *c = NULL;
 	int fds[2], rc;
@@ -422,7 +424,7 @@ over_socket(struct span answer, bool closes, struct buf *out, struct err *f)
 		(void)shutdown(fds[1], SHUT_WR);
 	rc = ttrpc_client_new(&call, &c, f);
 	if (rc == 0)
-		rc = rpc_client_run(c, fds[0], 50, out, f);
+		rc = rpc_client_run(c, fds[0], ms, out, f);
 	rpc_client_free(c);
 	close(fds[0]);
 	close(fds[1]);
@@ -434,11 +436,11 @@ test_run(void)
 {
 	autobuf out = BUF_SECRET(100);
 
-	works(over_socket(SPAN_LIT("\0\0\0\5\0\0\0\1\2\0\x12\3tdx"), false, &out, &e), "an answer");
+	works(over_socket(SPAN_LIT("\0\0\0\5\0\0\0\1\2\0\x12\3tdx"), false, WAIT_MS, &out, &e), "an answer");
 	ok(span_eq_str(buf_span(&out), "tdx"), "comes");
-	fails(over_socket(SPAN_LIT("\0\0\0"), true, &out, &e), ERR_NET, "a connection that ends");
-	fails(over_socket(SPAN_LIT("\0\0\0"), false, &out, &e), ERR_TIMEOUT, "one that says nothing more");
-	fails(over_socket(SPAN_LIT("\0\0\0\4\0\0\0\1\2\0\x0a\2\x08\5"), false, &out, &e), ERR_NOTFOUND, "a refusal");
+	fails(over_socket(SPAN_LIT("\0\0\0"), true, WAIT_MS, &out, &e), ERR_NET, "a connection that ends");
+	fails(over_socket(SPAN_LIT("\0\0\0"), false, 50, &out, &e), ERR_TIMEOUT, "one that says nothing more");
+	fails(over_socket(SPAN_LIT("\0\0\0\4\0\0\0\1\2\0\x0a\2\x08\5"), false, WAIT_MS, &out, &e), ERR_NOTFOUND, "a refusal");
 	is_int(out.len, 3, "nothing is added then");
 }
 
