@@ -7,6 +7,7 @@
 #include "lib/json.h"
 
 #include <json-c/json.h>
+#include <time.h>
 
 #include "lib/limits.h"
 #include "lib/sys.h"
@@ -309,6 +310,13 @@ test_limits(void)
 	    &(struct json *){ NULL }, &e), ERR_LIMIT, "text of 4 GiB, not looked at");
 }
 
+/* Of this process: others do not count. */
+static int64_t
+cpu_ms(void)
+{
+	return (int64_t)clock() / (CLOCKS_PER_SEC / 1000);
+}
+
 static void
 test_large_object(void)
 {
@@ -322,11 +330,11 @@ test_large_object(void)
 	for (int i = 0; i < 300000; i++)
 		assert(buf_addf(&text, &e, ",\"%06x\":%d", i, i % 10) == 0);
 	assert(buf_add_str(&text, "}", &e) == 0);
-	start = sys_now_ms();
+	start = cpu_ms();
 	works(json_parse(buf_span(&text), &j, &e), "300,000 members");
-	took = sys_now_ms() - start;
+	took = cpu_ms() - start;
 	/* Tens of milliseconds; minutes if it were quadratic. */
-	ok(took < 5000, "in %" PRId64 " ms", took);
+	ok(took < 10000, "in %" PRId64 " ms", took);
 	for (int i = 0; i < 300000; i++) {
 		uint64_t n;
 
@@ -355,14 +363,14 @@ test_many_objects(void)
 	for (int i = 1; i < 200000; i++)
 		assert(buf_addf(&text, &e, ",{\"a\":%d}", i) == 0);
 	assert(buf_add_str(&text, "]", &e) == 0);
-	start = sys_now_ms();
+	start = cpu_ms();
 	works(json_parse(buf_span(&text), &j, &e), "200,000 objects");
 	it = json_iter(json_root(j));
 	for (uint64_t i = 0; json_next(&it); i++)
 		found += json_u64(json_get(it.val, "a"), "a", UINT64_MAX, &n, &e) == 0 && n == i;
-	took = sys_now_ms() - start;
+	took = cpu_ms() - start;
 	is_int(found, 200000, "each has its own value");
-	ok(took < 5000, "in %" PRId64 " ms", took);
+	ok(took < 10000, "in %" PRId64 " ms", took);
 }
 
 /*
