@@ -56,12 +56,10 @@ role() { # NAME: its pid
 # wait_connections TEST NUMBER: until there are so many at the agent's own socket (it was bound beside its name). Who connects
 # then is served after all of these.
 wait_connections() {
-	wait_turns=0
-	until test "$(grep -c " 0001 03 *[0-9]* $run_dir/\.$agent_pid\$" /proc/net/unix)" "$@"; do
-		wait_turns=$((wait_turns + 1))
-		[ "$wait_turns" -le 1500 ] || return 1
-		sleep 0.02
-	done
+	comes_true 30 connections "$@"
+}
+connections() {
+	test "$(grep -c " 0001 03 *[0-9]* $run_dir/\.$agent_pid\$" /proc/net/unix)" "$@"
 }
 resource=kbs:///default/key/canary
 

@@ -52,12 +52,7 @@ END
 		--cmdline "$work/cmdline" >"$work/agent.out" 2>"$work/agent.log" &
 	agent=$!
 	pids="$pids $agent"
-	wait_turns=0
-	while [ ! -S "$hub" ]; do
-		wait_turns=$((wait_turns + 1))
-		[ "$wait_turns" -le 1500 ] || bail "the agent does not listen: $(tail -n 3 "$work/agent.log")"
-		sleep 0.02
-	done
+	comes_true 30 test -S "$hub" || bail "the agent does not listen: $(tail -n 3 "$work/agent.log")"
 }
 
 call() {	# arguments of callers.py behind the socket
@@ -194,16 +189,7 @@ gone_within() {	# NAME: the jobs end within a second, and nothing is left of the
 	took=$(sed -n 1p "$work/check.out")
 	check "$1: within a second" [ "$took" -lt 1500 ]
 	diag "$took ms"
-	check "$1: nothing is left" is_emptied "$bundles"
-}
-
-is_emptied() {	# what is killed is swept a moment later
-	wait_turns=0
-	until is_empty "$1"; do
-		wait_turns=$((wait_turns + 1))
-		[ "$wait_turns" -le 300 ] || return 1
-		sleep 0.1
-	done
+	check "$1: nothing is left" comes_true 30 is_empty "$bundles"	# what is killed is swept a moment later
 }
 
 call --leave 1 "$slow_ref:plain" "$bundles/one"
@@ -239,7 +225,7 @@ kill_one() {	# ROLE
 	diag_file "$work/first"
 	check "kill -9 of $1: the agent lives" kill -0 "$agent"
 	check "kill -9 of $1: no process is left" wait_jobs 0
-	check "kill -9 of $1: nothing is left" is_emptied "$bundles"
+	check "kill -9 of $1: nothing is left" comes_true 30 is_empty "$bundles"
 	call "$ref:plain" "$bundles/one"
 	check "kill -9 of $1: the next pull works" whole "$bundles/one"
 }

@@ -34,12 +34,7 @@ wait_for() {	# FILE [PROCESS]: until it is there, or the process has ended
 }
 
 wait_log() {	# TEXT: what a job says comes by way of the agent, and after what it does
-	wait_turns=0
-	until grep -q "$1" "$work/agent.log"; do
-		wait_turns=$((wait_turns + 1))
-		[ "$wait_turns" -le 1500 ] || return 1
-		sleep 0.02
-	done
+	comes_true 30 grep -q "$1" "$work/agent.log"
 }
 
 stop_hub() {

@@ -294,24 +294,29 @@ free_port() {
 	python3 "$e2e/ports.py" free $$
 }
 
-# wait_file FILE: until it is there, a minute at most
-wait_file() {
-	wait_turns=0
-	while [ ! -s "$1" ]; do
-		wait_turns=$((wait_turns + 1))
-		[ "$wait_turns" -le 3000 ] || return 1
+# comes_true SECONDS COMMAND...: runs it until it succeeds, so long at most
+comes_true() {
+	true_turns=$(($1 * 50))
+	shift
+	until "$@"; do
+		true_turns=$((true_turns - 1))
+		[ "$true_turns" -ge 0 ] || return 1
 		sleep 0.02
 	done
 }
 
+# wait_file FILE: until it is there, a minute at most
+wait_file() {
+	comes_true 60 test -s "$1"
+}
+
+has_ended() {
+	! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
+}
+
 # gone PID: until the process has ended, a minute at most
 gone() {
-	wait_turns=0
-	while kill -0 "$1" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; do
-		wait_turns=$((wait_turns + 1))
-		[ "$wait_turns" -le 3000 ] || return 1
-		sleep 0.02
-	done
+	comes_true 60 has_ended "$1"
 }
 
 # A CA of our own and a certificate for 127.0.0.1 and localhost: $work/tls/{ca,server}.{crt,key}

@@ -17,12 +17,10 @@ slow_line "$registry_port" 300000
 
 # unpacking: until the first entry of a layer is there. Nothing foreign is read before a sandbox is shut, so all of them are.
 unpacking() {
-	unpacking_turns=0
-	until [ -n "$(find "$target" -name data 2>/dev/null)" ]; do
-		unpacking_turns=$((unpacking_turns + 1))
-		[ "$unpacking_turns" -le 3000 ] || bail "no layer is unpacked: $(head -n 1 "$work/err")"
-		sleep 0.02
-	done
+	comes_true 60 has_entry || bail "no layer is unpacked: $(head -n 1 "$work/err")"
+}
+has_entry() {
+	[ -n "$(find "$target" -name data 2>/dev/null)" ]
 }
 
 fresh_target

@@ -47,13 +47,8 @@ mounted() {
 
 # The registry logs a request when it has answered it, and closes a connection after that: none is open any more.
 settled() {
-	settled_turns=0
-	until awk -v port=":$(printf %04X "$registry_port")\$" '$2 ~ port && ($4 == "01" || $4 == "08") { n++ }
-		END { exit n > 0 }' /proc/net/tcp; do
-		settled_turns=$((settled_turns + 1))
-		[ "$settled_turns" -le 3000 ] || bail "connections to the registry stay open"
-		sleep 0.02
-	done
+	comes_true 60 awk -v port=":$(printf %04X "$registry_port")\$" '$2 ~ port && ($4 == "01" || $4 == "08") { n++ }
+		END { exit n > 0 }' /proc/net/tcp || bail "connections to the registry stay open"
 }
 
 fetched() {	# blobs asked for since the registry began

@@ -29,12 +29,7 @@ log_lacks() {
 	! log_has "$1"
 }
 log_gets() { # PATTERN: in a while, since a server notices late
-	log_turns=0
-	until log_has "$1"; do
-		log_turns=$((log_turns + 1))
-		[ "$log_turns" -le 300 ] || return 1
-		sleep 0.1
-	done
+	comes_true 30 log_has "$1"
 }
 mark() {
 	log_start=$(wc -l <"$front_log")

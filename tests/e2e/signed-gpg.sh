@@ -29,15 +29,10 @@ homes_before=$(homes)
 homes_go() {
 	for home in $(homes); do
 		case $homes_before in *"$home"*) continue ;; esac
-		home_turns=0
-		while [ -e "$home" ]; do
-			home_turns=$((home_turns + 1))
-			[ "$home_turns" -le 3000 ] || {
-				echo "left: $home"
-				return 1
-			}
-			sleep 0.02
-		done
+		comes_true 60 test ! -e "$home" || {
+			echo "left: $home"
+			return 1
+		}
 	done
 }
 
